@@ -1,0 +1,116 @@
+# Checks requests against AWS's own service models (names, JSON types, required members, enums).
+# SPDX-License-Identifier: GPL-2.0-or-later
+import os
+
+import botocore.loaders
+
+from . import query
+from .errors import AwsError
+
+OVERLAY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models")
+
+# Services answered here: botocore name -> operations.
+SERVED = {
+    "ecs": ("RunTask", "DescribeTasks", "StopTask", "ListTasks", "DescribeTaskDefinition",
+            "RegisterTaskDefinition", "DeregisterTaskDefinition", "DescribeClusters",
+            "ListClusters"),
+    "logs": ("GetLogEvents", "FilterLogEvents", "DescribeLogStreams"),
+    "sns": ("Publish",),
+}
+
+_TYPES = {
+    "string": lambda v: isinstance(v, str),
+    "boolean": lambda v: isinstance(v, bool),
+    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "long": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "double": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    "float": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    "timestamp": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    "blob": lambda v: isinstance(v, str),
+    "list": lambda v: isinstance(v, list),
+    "map": lambda v: isinstance(v, dict),
+    "structure": lambda v: isinstance(v, dict),
+}
+
+
+class Service:
+    """One service's model: signing name, target prefix, content type, operations."""
+
+    def __init__(self, name, model, operations):
+        meta = model["metadata"]
+        self.name = name
+        self.signing_name = meta.get("signingName", meta["endpointPrefix"])
+        self.is_query = meta["protocol"] == "query"
+        if self.is_query:
+            self.target_prefix, self.content_type = None, "text/xml"
+            self.version, self.namespace = meta["apiVersion"], meta["xmlNamespace"]
+        else:
+            self.target_prefix = meta["targetPrefix"]
+            self.content_type = "application/x-amz-json-" + meta["jsonVersion"]
+        self.operations = operations
+        self._shapes = model["shapes"]
+        self._inputs = {op: model["operations"][op]["input"]["shape"] for op in operations}
+
+    def form(self, operation, form):
+        """The parameters of a form."""
+        return query.Form(form, self._shapes).params(self._inputs[operation])
+
+    def check(self, operation, params):
+        """Returns (cleaned parameters, number of unknown members); raises AwsError."""
+        walk = _Walk(self._shapes)
+        clean = walk.value(self._inputs[operation], params, "")
+        return clean, walk.unknown
+
+
+class _Walk:
+    def __init__(self, shapes):
+        self.shapes = shapes
+        self.unknown = 0
+
+    def value(self, name, value, path):
+        shape = self.shapes[name]
+        kind = shape["type"]
+        if not _TYPES[kind](value):
+            raise AwsError("com.amazon.coral.service#SerializationException",
+                           f"{path or 'the request'}: a value of type {kind} was expected, "
+                           f"not {type(value).__name__}")
+        if kind == "structure":
+            return self.structure(shape, value, path)
+        if kind == "list":
+            item = shape["member"]["shape"]
+            return [self.value(item, v, f"{path}.{i + 1}.member") for i, v in enumerate(value)]
+        if kind == "map":
+            item = shape["value"]["shape"]
+            return {k: self.value(item, v, f"{path}.{k}") for k, v in value.items()}
+        if kind == "string" and "enum" in shape and value not in shape["enum"]:
+            self.refuse(value, path, "Member must satisfy enum value set: [%s]"
+                        % ", ".join(shape["enum"]))
+        return value
+
+    def structure(self, shape, value, path):
+        members = shape.get("members", {})
+        clean = {}
+        for key, item in value.items():
+            if key not in members:
+                self.unknown += 1
+            elif item is not None:      # AWS treats null as absent
+                clean[key] = self.value(members[key]["shape"], item,
+                                        f"{path}.{key}" if path else key)
+        for key in shape.get("required", ()):
+            if key not in clean:
+                self.refuse(None, f"{path}.{key}" if path else key, "Member must not be null")
+        return clean
+
+    @staticmethod
+    def refuse(value, path, constraint):
+        shown = "null" if value is None else f"'{value}'"
+        raise AwsError("InvalidParameterException",
+                       f"1 validation error detected: Value {shown} at '{path}' failed to satisfy "
+                       f"constraint: {constraint}")
+
+
+def load():
+    """All services, from botocore's data plus our overlay."""
+    loader = botocore.loaders.Loader(extra_search_paths=[OVERLAY])
+    return [Service(name, loader.load_service_model(name, "service-2"), operations)
+            for name, operations in SERVED.items()]
