@@ -4,18 +4,14 @@
 
 #include <string.h>
 
-#include <curl/curl.h>
-#include <openssl/crypto.h>
-
-#include "common/aws/credentials.h"
+#include "common/aws/headers.h"
+#include "common/aws/keyring.h"
 #include "common/aws/query.h"
-#include "common/aws/sigv4.h"
+#include "common/aws/sts.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/verdict.h"
 
-/* AWS refuses signatures five minutes off; an offset of nearly that much is worth correcting already. */
-#define SKEW_MS (4 * 60 * 1000)
 #define MESSAGE_MAX 300 /* bytes shown of an answer that is not AWS's */
 
 /* What a reply points into. */
@@ -45,6 +41,7 @@ static const struct op {
 } ops[AWS_OP_COUNT] = {
 #define ECS(name) #name, "AmazonEC2ContainerServiceV20141113." #name, AWS_ECS, &json_protocol
 #define LOGS(name) #name, "Logs_20140328." #name, AWS_LOGS, &json_protocol
+#define STS(name) #name, NULL, AWS_STS, &query_protocol
 #define SNS(name) #name, NULL, AWS_SNS, &query_protocol
 	[AWS_OP_RUN_TASK] = { ECS(RunTask), false, false },
 	[AWS_OP_DESCRIBE_TASKS] = { ECS(DescribeTasks), true, false },
@@ -54,6 +51,7 @@ static const struct op {
 	[AWS_OP_DESCRIBE_CLUSTERS] = { ECS(DescribeClusters), true, false },
 	[AWS_OP_GET_LOG_EVENTS] = { LOGS(GetLogEvents), true, false },
 	[AWS_OP_PUBLISH] = { SNS(Publish), false, true },
+	[AWS_OP_GET_CALLER_IDENTITY] = { STS(GetCallerIdentity), true, false },
 };
 
 struct call {
@@ -65,15 +63,19 @@ struct call {
 	void *arg;
 	bool reloaded; /* credentials, once per call */
 	bool reset;    /* the clock, once per call */
+	bool waiting;  /* for credentials */
+	bool turn;     /* they have come, or not */
+	char code[64]; /* of the refusal that made it wait, "" = not sent yet */
 };
 
 struct aws_client {
 	struct aws_http *http;
 	char *profile; /* NULL = AWS's own choice */
 	char *region;
-	struct aws_credentials credentials;
+	struct aws_keyring *keyring;
 	struct aws_endpoint endpoints[AWS_SERVICE_COUNT]; /* url "" = not looked up yet */
-	int64_t offset_ms; /* AWS's clock less ours */
+	char account[AWS_ACCOUNT_MAX]; /* "" = not known yet */
+	bool asking_account;
 	struct call *calls;
 };
 
@@ -97,6 +99,8 @@ const char *aws_client_region(const struct aws_client *client)
 	return client->region;
 }
 
+static void on_credentials(void *arg, const struct sf_error *problem);
+
 static int client_fill(struct aws_client *c, const char *profile, const char *region, struct sf_error *err)
 {
 	c->profile = profile ? strdup(profile) : NULL;
@@ -108,7 +112,8 @@ static int client_fill(struct aws_client *c, const char *profile, const char *re
 		return sf_err(err, "out of memory");
 	if (!aws_region_valid(c->region))
 		return sf_err(err, "'%s' is not the name of an AWS region", c->region);
-	return aws_credentials_load(profile, &c->credentials, err);
+	c->keyring = aws_keyring_new(c->http, profile, c->region, on_credentials, c, err);
+	return c->keyring ? 0 : -1;
 }
 
 struct aws_client *aws_client_new(struct aws_http *http, const char *profile, const char *region, struct sf_error *err)
@@ -152,7 +157,7 @@ void aws_client_free(struct aws_client *client)
 		unlink_call(call);
 		call_free(call);
 	}
-	aws_credentials_free(&client->credentials);
+	aws_keyring_free(client->keyring);
 	free(client->profile);
 	free(client->region);
 	free(client);
@@ -171,70 +176,19 @@ static const struct aws_endpoint *endpoint_of(struct aws_client *c, enum aws_ser
 	return ep;
 }
 
-/* The headers of a call, all of them signed; Authorization comes last. */
-struct headers {
-	char host[AWS_ENDPOINT_URL_MAX + 8];
-	char type[80];
-	char target[128];
-	char date[AWS_SIGV4_DATE_MAX + 16];
-	char *token;
-	char *authorization;
-	const char *list[7];
-};
-
-static void headers_free(struct headers *h)
-{
-	if (h->token)
-		OPENSSL_cleanse(h->token, strlen(h->token));
-	free(h->token);
-	free(h->authorization);
-}
-
-static int sign(const struct call *call, const struct aws_endpoint *ep, struct headers *h, struct sf_error *err)
-{
-	const struct aws_client *c = call->client;
-	const struct op *op = &ops[call->op];
-	const struct aws_sigv4_key key = { c->credentials.access_key, c->credentials.secret_key, ep->signing_region,
-					   ep->signing_name };
-	struct aws_sigv4_request req = { .method = "POST", .path = ep->path, .headers = h->list, .body = call->body,
-					 .body_len = strlen(call->body) };
-	char date[AWS_SIGV4_DATE_MAX];
-	sf_auto_free char *value = NULL;
-	size_t n = 0;
-
-	aws_sigv4_date((aws_http_now_ms(c->http) + c->offset_ms) / 1000, date);
-	snprintf(h->host, sizeof(h->host), "Host: %s", ep->host);
-	snprintf(h->type, sizeof(h->type), "Content-Type: %s", op->protocol->content_type);
-	snprintf(h->date, sizeof(h->date), "X-Amz-Date: %s", date);
-	h->list[n++] = h->host;
-	h->list[n++] = h->type;
-	h->list[n++] = h->date;
-	if (op->target) {
-		snprintf(h->target, sizeof(h->target), "X-Amz-Target: %s", op->target);
-		h->list[n++] = h->target;
-	}
-	if (c->credentials.session_token) {
-		if (asprintf(&h->token, "X-Amz-Security-Token: %s", c->credentials.session_token) < 0)
-			return sf_err(err, "out of memory");
-		h->list[n++] = h->token;
-	}
-	if (aws_sigv4_authorization(&req, date, &key, &value, err) != 0)
-		return -1;
-	if (asprintf(&h->authorization, "Authorization: %s", value) < 0)
-		return sf_err(err, "out of memory");
-	h->list[n] = h->authorization;
-	return 0;
-}
-
 static void on_result(void *arg, const struct aws_http_result *result);
 
 static int send_call(struct call *call, struct sf_error *err)
 {
 	const struct aws_endpoint *ep = endpoint_of(call->client, ops[call->op].service, err);
-	sf_auto(headers_free) struct headers h = { 0 };
+	struct aws_client *c = call->client;
+	sf_auto(aws_headers_free) struct aws_headers h = { 0 };
 	struct aws_http_request req = { .method = "POST", .headers = h.list, .body = call->body, .body_len = strlen(call->body) };
+	const struct aws_to_sign what = { .endpoint = ep, .content_type = ops[call->op].protocol->content_type,
+					  .target = ops[call->op].target, .body = call->body,
+					  .at = (aws_http_now_ms(c->http) + aws_keyring_offset_ms(c->keyring)) / 1000 };
 
-	if (!ep || sign(call, ep, &h, err) != 0)
+	if (!ep || aws_headers_sign(&what, aws_keyring_keys(c->keyring), &h, err) != 0)
 		return -1;
 	req.url = ep->url;
 	req.once = ops[call->op].once;
@@ -251,7 +205,8 @@ int aws_client_call(struct aws_client *client, enum aws_op op, const char *body,
 	*call = (struct call){ .client = client, .op = op, .body = strdup(body), .cb = cb, .arg = arg };
 	if (!call->body)
 		sf_err(err, "out of memory");
-	if (!call->body || send_call(call, err) != 0) {
+	call->waiting = call->body && !aws_keyring_ready(client->keyring);
+	if (!call->body || (!call->waiting && send_call(call, err) != 0)) {
 		call_free(call);
 		return sf_err_wrap(err, "%s", ops[op].name);
 	}
@@ -321,7 +276,7 @@ static void read_query(const struct aws_http_result *result, struct texts *t, st
 }
 
 static const struct protocol json_protocol = { "application/x-amz-json-1.1", read_json };
-static const struct protocol query_protocol = { "application/x-www-form-urlencoded; charset=utf-8", read_query };
+static const struct protocol query_protocol = { AWS_FORM_TYPE, read_query };
 
 static void read_reply(const struct aws_http_result *result, struct texts *t, struct aws_reply *r)
 {
@@ -345,45 +300,71 @@ static void read_reply(const struct aws_http_result *result, struct texts *t, st
 	}
 }
 
-/* The refusal was about credentials and fresh ones could be had. */
-static bool cure_credentials(struct call *call, const char *code)
+/* The refusal was about credentials and fresh ones could be had: 0 = now, 1 = they are waited for, -1 = no. */
+static int cure_credentials(struct call *call, const char *code)
 {
-	struct aws_client *c = call->client;
-	struct aws_credentials fresh;
-	struct sf_error err;
+	struct sf_error err = { "" };
+	int rc;
 
 	if (call->reloaded || sf_code_of(code) != SF_CODE_KEYS)
-		return false;
+		return -1;
 	call->reloaded = true;
-	if (aws_credentials_load(c->profile, &fresh, &err) != 0) {
+	rc = aws_keyring_renew(call->client->keyring, &err);
+	if (rc < 0)
 		sf_log_warn("AWS refuses the credentials (%s) and there are no new ones: %s", code, err.text);
-		return false;
-	}
-	aws_credentials_free(&c->credentials);
-	c->credentials = fresh;
-	return true;
+	call->waiting = rc > 0;
+	if (rc > 0)
+		sf_copy(call->code, sizeof(call->code), code);
+	return rc;
 }
 
 /* The refusal was about the signature and the answer's own date says that our clock is off. */
 static bool cure_clock(struct call *call, const char *code, const char *date)
 {
-	struct aws_client *c = call->client;
-	int64_t now = aws_http_now_ms(c->http), offset;
-	time_t theirs;
-
-	if (call->reset || sf_code_of(code) != SF_CODE_CLOCK)
-		return false;
-	theirs = curl_getdate(date, NULL);
-	if (theirs == (time_t)-1)
-		return false;
-	offset = (int64_t)theirs * 1000 - now;
-	if (llabs(offset - c->offset_ms) < SKEW_MS)
+	if (call->reset || sf_code_of(code) != SF_CODE_CLOCK || !aws_keyring_clock(call->client->keyring, date, ops[call->op].name))
 		return false;
 	call->reset = true;
-	c->offset_ms = offset;
-	sf_log_warn("this host's clock is %lld s off from AWS's (%s); requests are signed with AWS's time",
-		    (long long)(-offset / 1000), ops[call->op].name);
 	return true;
+}
+
+/* The end of a call that did not get as far as an answer. */
+static void give_up(struct call *call, const char *code, const struct sf_error *why)
+{
+	struct aws_reply reply = { .op = call->op, .transport_failed = !code, .code = code };
+	struct sf_error text = *why;
+
+	sf_text_clean(text.text);
+	if (code)
+		reply.message = text.text;
+	else
+		reply.error = text.text;
+	unlink_call(call);
+	call->cb(call->arg, &reply);
+	call_free(call);
+}
+
+static void on_credentials(void *arg, const struct sf_error *problem)
+{
+	struct aws_client *c = arg;
+	struct call *call;
+	struct sf_error err = { "" };
+
+	/* A callback may add calls, which wait for the next time. */
+	for (call = c->calls; call; call = call->next)
+		call->turn = call->waiting;
+	for (call = c->calls; call; call = call ? call->next : c->calls) {
+		if (!call->turn)
+			continue;
+		call->turn = call->waiting = false;
+		if (problem)
+			/* AWS's own name for a request that has no credentials */
+			give_up(call, *call->code ? call->code : "MissingAuthenticationToken", problem);
+		else if (send_call(call, &err) != 0)
+			give_up(call, NULL, &err);
+		else
+			continue;
+		call = NULL;
+	}
 }
 
 static void reply_free(struct aws_reply *reply, struct texts *texts)
@@ -397,11 +378,14 @@ static void on_result(void *arg, const struct aws_http_result *result)
 	struct call *call = arg;
 	struct aws_reply reply = { .op = call->op };
 	struct texts texts = { 0 };
-	struct sf_error err;
+	struct sf_error err = { "" };
+	int cure = -1;
 
 	read_reply(result, &texts, &reply);
-	if (reply.code && (cure_credentials(call, reply.code) || cure_clock(call, reply.code, result->date))) {
-		if (send_call(call, &err) == 0) {
+	if (reply.code)
+		cure = cure_credentials(call, reply.code);
+	if (cure >= 0 || (reply.code && cure_clock(call, reply.code, result->date))) {
+		if (cure > 0 || send_call(call, &err) == 0) {
 			reply_free(&reply, &texts);
 			return;
 		}
@@ -411,4 +395,24 @@ static void on_result(void *arg, const struct aws_http_result *result)
 	call->cb(call->arg, &reply);
 	reply_free(&reply, &texts);
 	call_free(call);
+}
+
+static void on_identity(void *arg, const struct aws_reply *reply)
+{
+	struct aws_client *client = arg;
+
+	client->asking_account = false;
+	if (!reply->ok || sts_account(reply->xml, client->account) != 0)
+		client->account[0] = '\0';
+}
+
+const char *aws_client_account(struct aws_client *client)
+{
+	sf_auto_free char *body = NULL;
+
+	if (client->account[0])
+		return client->account;
+	if (!client->asking_account && sts_identity_body(&body, NULL) == 0)
+		client->asking_account = aws_client_call(client, AWS_OP_GET_CALLER_IDENTITY, body, on_identity, client, NULL) == 0;
+	return NULL;
 }

@@ -21,6 +21,7 @@ enum aws_op {
 	AWS_OP_DESCRIBE_CLUSTERS,
 	AWS_OP_GET_LOG_EVENTS,
 	AWS_OP_PUBLISH,
+	AWS_OP_GET_CALLER_IDENTITY,
 	AWS_OP_COUNT
 };
 const char *aws_op_name(enum aws_op op); /* "RunTask" */
@@ -56,10 +57,16 @@ struct aws_client *aws_client_new(struct aws_http *http, const char *profile, co
 /* Cancels what is under way; those callbacks never run. NULL-safe. Never from within a callback. */
 void aws_client_free(struct aws_client *client);
 const char *aws_client_region(const struct aws_client *client);
+/*
+ * The account the credentials belong to, by GetCallerIdentity; NULL until STS has answered, which the first call asks for. Until
+ * then sts_account_of_arn() of a cluster's ARN must do.
+ */
+const char *aws_client_account(struct aws_client *client);
 
 /*
  * POST exactly these bytes (copied; JSON, or a form for an operation of the query protocol), signed for the moment of sending. 0: cb runs exactly once, never from within this
- * call. -1 with err: never. Resends by itself only after a definite refusal: once with credentials loaded anew
+ * call. -1 with err: never. A call waits while there are no good credentials and some are on their way; when none come it ends
+ * with the code MissingAuthenticationToken and the reason as message. Resends by itself only after a definite refusal: once with credentials loaded anew
  * (ExpiredToken*, UnrecognizedClientException, InvalidClientTokenId), once with the clock corrected by the answer's Date
  * header (InvalidSignatureException, SignatureDoesNotMatch). Every other retry is the caller's decision.
  */

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "common/aws/credentials.h"
+#include "common/aws/profile.h"
 #include "common/base/text.h"
 
 /* Source: botocore's endpoint rule sets and its list of service ids. */
@@ -18,6 +18,7 @@ static const struct service {
 	[AWS_ECS] = { "ecs", "AWS_ENDPOINT_URL_ECS", "ecs", false },
 	[AWS_LOGS] = { "logs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "cloudwatch_logs", true },
 	[AWS_SNS] = { "sns", "AWS_ENDPOINT_URL_SNS", "sns", true },
+	[AWS_STS] = { "sts", "AWS_ENDPOINT_URL_STS", "sts", true },
 };
 
 /* The first prefix that fits; a NULL suffix = a partition whose names are not known here. */

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 
+#include "common/aws/waits.h"
 #include "common/base/text.h"
 
 struct transfer {
@@ -18,6 +20,7 @@ struct transfer {
 	char *url;
 	struct sf_buf body;
 	bool too_big;
+	bool secret;
 	char curl_text[CURL_ERROR_SIZE];
 	struct aws_http_result result;
 };
@@ -27,6 +30,7 @@ struct aws_http {
 	CURLM *multi;
 	char *ca_bundle;
 	struct transfer *transfers;
+	struct aws_waits waits;
 };
 
 /* The slot of the loop travels through curl_multi_assign(); a record of it stays in here while curl knows the fd. */
@@ -66,7 +70,7 @@ static int on_timer(CURLM *multi, long ms, void *userp)
 	struct aws_http *h = userp;
 
 	(void)multi;
-	h->loop.timer(h->loop.ctx, ms);
+	aws_waits_curl(&h->waits, ms);
 	return 0;
 }
 
@@ -80,6 +84,7 @@ struct aws_http *aws_http_new(const struct aws_loop *loop, struct sf_error *err)
 		return NULL;
 	}
 	h->loop = *loop;
+	aws_waits_init(&h->waits, &h->loop);
 	if (bundle && *bundle)
 		h->ca_bundle = strdup(bundle);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
@@ -96,12 +101,24 @@ struct aws_http *aws_http_new(const struct aws_loop *loop, struct sf_error *err)
 	return h;
 }
 
+static void wipe_transfer(struct transfer *t)
+{
+	struct curl_slist *l;
+
+	for (l = t->headers; l; l = l->next)
+		OPENSSL_cleanse(l->data, strlen(l->data));
+	if (t->body.data)
+		OPENSSL_cleanse(t->body.data, t->body.cap);
+}
+
 static void transfer_free(struct transfer *t)
 {
 	if (!t)
 		return;
 	if (t->easy)
 		curl_easy_cleanup(t->easy);
+	if (t->secret)
+		wipe_transfer(t);
 	curl_slist_free_all(t->headers);
 	sf_buf_free(&t->body);
 	free(t->url);
@@ -131,6 +148,7 @@ void aws_http_free(struct aws_http *h)
 	}
 	if (h->multi)
 		curl_multi_cleanup(h->multi);
+	aws_waits_free(&h->waits);
 	free(h->ca_bundle);
 	free(h);
 }
@@ -242,6 +260,8 @@ static bool set_options(struct transfer *t, const struct aws_http_request *req)
 	if (t->owner->ca_bundle)
 		ok = ok && curl_easy_setopt(e, CURLOPT_CAINFO, t->owner->ca_bundle) == CURLE_OK;
 	set_protocols(e, req->url);
+	if (req->direct)
+		ok = ok && curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK;
 	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, req->once ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
@@ -271,6 +291,7 @@ int aws_http_send(struct aws_http *h, const struct aws_http_request *req, aws_ht
 	t->owner = h;
 	t->cb = cb;
 	t->arg = arg;
+	t->secret = req->secret;
 	t->url = strdup(req->url);
 	t->headers = copy_headers(req->headers);
 	t->easy = curl_easy_init();
@@ -342,6 +363,8 @@ void aws_http_socket(struct aws_http *h, int fd, int what)
 {
 	int mask = 0, running;
 
+	if (aws_waits_ready(&h->waits, fd))
+		return;
 	mask |= what & AWS_WATCH_IN ? CURL_CSELECT_IN : 0;
 	mask |= what & AWS_WATCH_OUT ? CURL_CSELECT_OUT : 0;
 	curl_multi_socket_action(h->multi, fd, mask, &running);
@@ -352,6 +375,29 @@ void aws_http_timeout(struct aws_http *h)
 {
 	int running;
 
-	curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	reap(h);
+	if (aws_waits_curl_due(&h->waits)) {
+		curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		reap(h);
+	}
+	aws_waits_due(&h->waits);
+}
+
+int aws_http_after(struct aws_http *h, long ms, aws_wait_cb cb, void *arg, struct sf_error *err)
+{
+	return aws_waits_after(&h->waits, ms, cb, arg, err);
+}
+
+int aws_http_watch(struct aws_http *h, int fd, aws_wait_cb cb, void *arg, struct sf_error *err)
+{
+	return aws_waits_watch(&h->waits, fd, cb, arg, err);
+}
+
+void aws_http_unwatch(struct aws_http *h, int fd)
+{
+	aws_waits_unwatch(&h->waits, fd);
+}
+
+void aws_http_forget(struct aws_http *h, const void *arg)
+{
+	aws_waits_forget(&h->waits, arg);
 }

@@ -54,6 +54,8 @@ struct aws_http_request {
 	size_t body_len;
 	bool once;                  /* over a new connection: these bytes are sent at most once, see below */
 	long timeout_ms;            /* whole transfer; 0 = AWS_HTTP_TIMEOUT_MS */
+	bool secret;                /* headers, body and answer are zeroised before their memory is given back */
+	bool direct;                /* past any proxy: the address means something on this host only */
 };
 
 /* Valid during the callback only. Nothing in here is cleaned yet (sf_text_clean). */
@@ -79,5 +81,15 @@ int aws_http_send(struct aws_http *h, const struct aws_http_request *req, aws_ht
 		  struct sf_error *err);
 /* Drop every transfer that was started with this arg; their callbacks never run. Safe from within callbacks. */
 void aws_http_cancel(struct aws_http *h, const void *arg);
+
+/*
+ * The same loop for what is not HTTP. after: cb once in `ms` milliseconds. watch: cb whenever fd can be read, until
+ * aws_http_unwatch(); the caller closes fd after that. forget: drop what was asked for with this arg. Safe from within callbacks.
+ */
+typedef void (*aws_wait_cb)(void *arg);
+int aws_http_after(struct aws_http *h, long ms, aws_wait_cb cb, void *arg, struct sf_error *err);
+int aws_http_watch(struct aws_http *h, int fd, aws_wait_cb cb, void *arg, struct sf_error *err);
+void aws_http_unwatch(struct aws_http *h, int fd);
+void aws_http_forget(struct aws_http *h, const void *arg);
 
 #endif

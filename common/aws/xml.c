@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <expat.h>
+#include <openssl/crypto.h>
 
 #include "common/base/text.h"
 
@@ -34,6 +35,9 @@ void aws_xml_free(struct aws_xml *root)
 			up = e->children;
 			e->children = up->next;
 		} else {
+			/* STS's answers hold keys */
+			if (e->text.data)
+				OPENSSL_cleanse(e->text.data, e->text.cap);
 			sf_buf_free(&e->text);
 			free(e->name);
 			free(e);

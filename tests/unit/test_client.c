@@ -604,6 +604,8 @@ START_TEST(operations)
 	ck_assert_str_eq(aws_op_name(AWS_OP_PUBLISH), "Publish");
 	ck_assert(!aws_op_read_only(AWS_OP_PUBLISH));
 	ck_assert_int_eq(aws_op_service(AWS_OP_PUBLISH), AWS_SNS);
+	ck_assert(aws_op_read_only(AWS_OP_GET_CALLER_IDENTITY));
+	ck_assert_int_eq(aws_op_service(AWS_OP_GET_CALLER_IDENTITY), AWS_STS);
 }
 END_TEST
 
@@ -644,6 +646,7 @@ int main(void)
 		unsetenv(unset[i]);
 	setenv("AWS_SHARED_CREDENTIALS_FILE", cred_path, 1);
 	setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	server_start();
 	rc = tap_main("client", tests, SF_COUNT(tests));
 	server_stop();
