@@ -122,6 +122,17 @@ def environment(s):
     return env
 
 
+def own_environment(s, name):
+    """The environment of one part: etc/NAME.env, if there is one, has NAME=value lines that change it; no value: unset."""
+    env = environment(s)
+    with contextlib.suppress(FileNotFoundError), open(s.path("etc", name + ".env"), encoding="utf-8") as f:
+        for line in f:
+            variable, _, value = line.rstrip("\n").partition("=")
+            env.pop(variable, None)
+            env.update({variable: value} if value else {})
+    return env
+
+
 def prepare(s, munge_user):
     """Files the daemons need before the first start."""
     with open(os.open(s.path("munge/munge.key"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
@@ -138,7 +149,7 @@ def start(s, name):
     if s.pidfile(name).pid():
         raise SandboxError(f"{name} runs already")
     command, _ = table(s)[name]
-    child = proc.spawn(command(s), _output(s, name), environment(s), s.cgroup)
+    child = proc.spawn(command(s), _output(s, name), own_environment(s, name), s.cgroup)
     s.pidfile(name).write(child.pid)
     return child
 

@@ -23,6 +23,8 @@ REGION = "us-east-1"
 ARN = f"arn:aws:ecs:{REGION}:123456789012"
 TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "logs": "Logs_20140328"}
 SNS_CALLS = ("Publish", "CreateTopic")
+STS_CALLS = ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity")
+FORMS = {"sns": "2010-03-31", "sts": "2011-06-15"}      # API versions of the query protocol
 LOG_CALLS = ("GetLogEvents", "FilterLogEvents", "DescribeLogStreams")
 SPEED = 100
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ops"
@@ -97,9 +99,10 @@ class Server:
     def request(self, operation, params, key=KEY, when=0, region=REGION, service=None, body=None):
         """A signed request: (body, headers)."""
         service = service or ("logs" if operation in LOG_CALLS else
-                              "sns" if operation in SNS_CALLS else "ecs")
-        if service == "sns":
-            form = {"Action": operation, "Version": "2010-03-31", **params}
+                              "sns" if operation in SNS_CALLS else
+                              "sts" if operation in STS_CALLS else "ecs")
+        if service in FORMS:
+            form = {"Action": operation, "Version": FORMS[service], **params}
             data = urllib.parse.urlencode(form).encode() if body is None else body
             headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         else:

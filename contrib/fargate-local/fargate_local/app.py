@@ -9,7 +9,7 @@ import uuid
 
 from aiohttp import web
 
-from . import ecs, iam, limits, logs, model, query, runtask, sigv4, sns
+from . import ecs, iam, limits, logs, model, query, runtask, sigv4, sns, sts
 from .errors import AwsError
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class Front:
 
     def __init__(self, world, faults, keys, policies):
         self.world, self.faults, self.keys, self.policies = world, faults, keys, policies
+        self.sts = sts.Sts(keys, policies)
         services = model.load()
         self.services = {s.target_prefix: s for s in services if not s.is_query}
         self.forms = {(action, s.version): s for s in services if s.is_query
@@ -124,7 +125,7 @@ class Front:
             raise AwsError("UnknownOperationException",
                            f"{request.headers.get('X-Amz-Target', called)} is not served by the "
                            "local AWS", 404)
-        name, access_key = sigv4.verify(request, body, self.keys, service.signing_name, self.now())
+        name, access_key = self.caller(request, body, service, operation)
         region = self.world.region(name)
         if self.faults.credentials_expired():
             raise AwsError("ExpiredTokenException",
@@ -140,11 +141,19 @@ class Front:
         limits.check(operation, params)
         answer = None if replayed else self.replied(region, operation, params, rule)
         if answer is None:
-            answer = self.run(region, operation, params)
+            answer = self.run(region, operation, params, access_key)
         self.count(operation, "ok")
         if rule.get("cut") == "after":
             raise Cut
         return answer
+
+    def caller(self, request, body, service, operation):
+        """(region, access key) of a signed call; a web identity's token speaks for itself."""
+        if operation in sts.UNSIGNED:
+            if "Authorization" in request.headers:
+                raise AwsError("ValidationError", f"{operation} is not signed")
+            return "us-east-1", self.sts.first
+        return sigv4.verify(request, body, self.keys, service.signing_name, self.now())
 
     def parse(self, service, operation, body):
         if service.is_query:
@@ -205,7 +214,9 @@ class Front:
             runtask.remember(region, params, [], [], reply)
         return reply
 
-    def run(self, region, operation, params):
+    def run(self, region, operation, params, caller=None):
+        if operation in sts.OPERATIONS:
+            return self.sts.run(operation, params, caller)
         if operation == "DescribeLogStreams":
             return logs.describe_log_streams(region.logs, params, region.logs_arn_prefix)
         if operation in sns.OPERATIONS:
@@ -231,4 +242,5 @@ def application(front, control):
     app = web.Application(client_max_size=BODY_MAX, middlewares=[in_json])
     app.router.add_post("/", front.handle)
     control.add_routes(app.router)
+    front.sts.add_routes(app.router)
     return app

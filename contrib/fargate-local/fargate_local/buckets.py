@@ -11,6 +11,7 @@ BUCKETS = {
     "cluster-read": (50, 20),
     "runtask-fargate": (20, 20), "launch-FARGATE": (100, 20), "launch-FARGATE_SPOT": (100, 20),
     "filter-logs": (10, 10), "describe-streams": (25, 25),
+    "sts": (600, 600),          # IAM and STS quotas
     "publish": (300, 300),      # SNS service quotas, of the smaller regions
 }
 OPERATIONS = {
@@ -21,6 +22,7 @@ OPERATIONS = {
     "DescribeClusters": "cluster-read", "ListClusters": "cluster-read",
     "GetLogEvents": "get-logs", "FilterLogEvents": "filter-logs",
     "DescribeLogStreams": "describe-streams", "Publish": "publish",
+    "AssumeRole": "sts", "AssumeRoleWithWebIdentity": "sts", "GetCallerIdentity": "sts",
 }
 # GetLogEvents per second and region - aws-facts 7
 GET_LOGS = dict.fromkeys(("us-west-2", "eu-central-1", "eu-west-1", "ap-northeast-3",

@@ -55,6 +55,8 @@ class Control:
         router.add_put("/_local/faults", self.put_faults)
         router.add_get("/_local/quotas", self.show_quotas)
         router.add_put("/_local/quotas", self.put_quotas)
+        router.add_get("/_local/credentials", self.show_credentials)
+        router.add_put("/_local/credentials", self.put_credentials)
         router.add_post("/_local/reset", self.reset)
 
     @answered
@@ -158,6 +160,15 @@ class Control:
         return self._quotas()
 
     @answered
+    async def show_credentials(self, _request):
+        return self.front.sts.show()
+
+    @answered
+    async def put_credentials(self, request):
+        self.front.sts.put(await json_body(request))
+        return self.front.sts.show()
+
+    @answered
     async def reset(self, _request):
         """No tasks, log streams, messages, counters, faults; default quotas, full buckets.
 
@@ -169,5 +180,6 @@ class Control:
         self.world.set_quotas({})
         self.world.messages.clear()
         self.faults.put([])
+        self.front.sts.reset()
         self.front.calls.clear()
         return {}

@@ -94,6 +94,13 @@ ROWS = (
      "EphemeralStorage size should be at least 21", "3"),
     ("RegisterTaskDefinition", "ephemeralStorage.sizeInGiB", lambda v: v <= 200, _CE,
      "EphemeralStorage size should be at most 200", "3"),
+    *_between("AssumeRole", "DurationSeconds", 900, 43200),                     # 6.10
+    *_between("AssumeRoleWithWebIdentity", "DurationSeconds", 900, 43200),
+    *_between("AssumeRole", "RoleArn", 20, 2048, "length", len),
+    *((op, "RoleSessionName", re.compile(r"[\w+=,.@-]{2,64}", re.ASCII).fullmatch, "ValidationError",
+       "1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member "
+       "must satisfy regular expression pattern: [\\w+=,.@-]*", "6.10")
+      for op in ("AssumeRole", "AssumeRoleWithWebIdentity")),
     *_between("GetLogEvents", "limit", 1, 10000),
     *_between("FilterLogEvents", "limit", 1, 10000),
     *_between("FilterLogEvents", "logStreamNames", 1, 100, "length", len),

@@ -16,6 +16,7 @@ SERVED = {
             "ListClusters"),
     "logs": ("GetLogEvents", "FilterLogEvents", "DescribeLogStreams"),
     "sns": ("Publish",),
+    "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
 }
 
 _TYPES = {

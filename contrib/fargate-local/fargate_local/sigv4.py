@@ -67,7 +67,7 @@ def _check_time(stamp, now):
 
 
 def verify(request, body, keys, service, now):
-    """request: aiohttp request; keys: access key -> (secret, token or None); service: signing name.
+    """request: aiohttp request; service: signing name; keys: access key -> (secret, token or None[, end]).
 
     Returns (region signed for, access key). Raises AwsError in AWS's words."""
     authorization = request.headers.get("Authorization")
@@ -75,7 +75,7 @@ def verify(request, body, keys, service, now):
         raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
     scope, signed, signature = _parse(authorization)
     access_key, day, region, scope_service, _ = scope
-    secret, token = keys.get(access_key, (None, None))
+    secret, token, end = (*keys.get(access_key, (None, None)), None)[:3]
     if secret is None or request.headers.get("X-Amz-Security-Token") != token:
         raise AwsError("UnrecognizedClientException",
                        "The security token included in the request is invalid.")
@@ -97,6 +97,8 @@ def verify(request, body, keys, service, now):
     if not hmac.compare_digest(_expected(request, body, secret, token, scope, signed, stamp),
                                signature):
         raise AwsError("InvalidSignatureException", _MISMATCH)
+    if end is not None and now >= end:
+        raise AwsError("ExpiredTokenException", "The security token included in the request is expired")
     return region, access_key
 
 
