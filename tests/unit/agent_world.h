@@ -67,7 +67,10 @@ struct fake_job {
 	uint32_t cpus, cpus_asked, time_limit;
 	uint64_t mem_mib;
 	const char *name, *account; /* NULL = job.sh, acct */
-	bool suspended, admin_held;
+	bool suspended, admin_held, waits_license;
+	uint32_t priority;
+	time_t start;
+	const char *licenses; /* NULL = none */
 	bool no_requeue;
 	char partition[32];
 	char comment[SF_COMMENT_MAX];
