@@ -16,6 +16,7 @@
 #include "common/base/proto.h"
 #include "common/base/spec.h"
 #include "common/base/verdict.h"
+#include "plugin/agent/quota.h"
 #include "plugin/agent/slurm_api.h"
 #include "plugin/agent/store.h"
 #include "plugin/agent/worker.h"
@@ -114,6 +115,11 @@ struct job {
 	char commented[SF_COMMENT_MAX];
 	struct job_history history;
 	unsigned poll_seen;
+	struct quota_pool *pool; /* quota.c's: where its quarters are reserved, or where it waits for them; NULL = neither */
+	int64_t held;            /* quarters reserved there, 0 = it waits */
+	bool held_flying;        /* ... and they are not yet a task */
+	bool quota_granted;      /* reserved for the next try, which is not stored yet */
+	bool quota_waited;       /* ... after a wait: Slurm's record is looked at again */
 	bool lane_granted; /* counts against its partition's MaxVcpu before it is launched */
 	int lane;          /* admit.c's: what it was to its partition's MaxVcpu at the last tick */
 	int64_t lane_at;   /* ms: MaxVcpu is not looked at before */
@@ -169,6 +175,7 @@ struct agent {
 	char cluster_problem[SF_ERROR_MAX];
 	struct definitions *definitions;
 	struct pause *pauses;
+	struct quota_pool *pools;
 	struct job *table[JOB_BUCKETS];
 	struct job *jobs;
 	size_t n_jobs;

@@ -51,6 +51,8 @@ static struct slurm_brief brief_of(const job_info_t *info)
 	sf_copy(brief.partition, sizeof(brief.partition), info->partition ? info->partition : "");
 	sf_copy(brief.node, sizeof(brief.node), info->batch_host ? info->batch_host : "");
 	copy_licenses(&brief, info->licenses);
+	if (brief.life == LIFE_PENDING && info->admin_comment)
+		sf_copy(brief.comment, sizeof(brief.comment), info->admin_comment);
 	return brief;
 }
 

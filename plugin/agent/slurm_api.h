@@ -62,6 +62,7 @@ struct slurm_brief {
 	char partition[64];    /* a list while it waits, cut where it is longer */
 	char node[64];         /* of the batch step; "" while it waits */
 	char licenses[128];    /* "fargate:4,matlab:1" as asked for, cut behind one of them where the list is longer */
+	char comment[96];      /* the beginning of its AdminComment, of a job that waits */
 };
 #define SLURM_SUSPENDED_NOTE "suspended in Slurm, but the Fargate task runs on and costs; scancel ends it"
 

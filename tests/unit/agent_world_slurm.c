@@ -273,6 +273,7 @@ static struct slurm_brief brief_of(const struct fake_job *j)
 	brief.start = j->start;
 	sf_copy(brief.partition, sizeof(brief.partition), j->partition);
 	sf_copy(brief.licenses, sizeof(brief.licenses), j->licenses ? j->licenses : "");
+	sf_copy(brief.comment, sizeof(brief.comment), j->life == LIFE_PENDING ? j->comment : "");
 	return brief;
 }
 
