@@ -10,13 +10,14 @@
 #include "common/base/conf.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/names.h"
 #include "plugin/agent/slurm_api.h"
 
+#define QUOTA_NOTES 20   /* design section 3: so many waiting jobs have a comment that names their quota */
 #define QUOTA_HISTORY 32 /* minutes of our own usage that are remembered: CloudWatch tells of the last 15, late */
 
 struct agent;
 struct job;
-struct aws_reply;
 
 /* All quantities are in quarters of a vCPU, all times in ms unless said. A pool, once made, stays until the agent ends. */
 struct quota_pool {
@@ -58,13 +59,24 @@ struct quota_pool {
 	/* quota_read.c's */
 	bool limit_flying, usage_flying;
 	int64_t limit_due, usage_due;
+	int64_t usage_tried;
 	unsigned limit_failures, usage_failures;
 	int64_t limit_said; /* the last that was logged, -1 = "unknown" */
+};
+
+/* A job that is PENDING (Licenses), among the first of them: what its AdminComment says. */
+struct quota_note {
+	uint32_t job_id; /* 0 = none, and none behind */
+	struct quota_pool *pool;
+	int64_t at; /* of the last comment, 0 = there was none of ours */
+	char head[96];
+	char text[SF_COMMENT_MAX];
 };
 
 /* quota.c: pools and reservations. */
 /* The pools of all lines in force; what is known of pools that there were stays. After each change of a->conf. */
 void quota_lines(struct agent *a);
+void quota_arn(struct quota_pool *pool, const char *arn); /* of anything there: it names account and Region; NULL-safe */
 void quota_free(struct agent *a); /* after the last callback */
 struct quota_pool *quota_pool_of(const struct agent *a, const char *profile, const char *region, bool spot); /* or NULL */
 /* The pool that a line draws on with that provider, or NULL. */
@@ -73,10 +85,13 @@ struct quota_pool *quota_line_pool(const struct agent *a, const struct sf_conf_l
 bool quota_line_uses(const struct sf_conf_line *line, const struct quota_pool *pool);
 /* Its limit is known and not older than QuotaMaxAge. */
 bool quota_fresh(const struct agent *a, const struct quota_pool *pool);
+/* What others have of it; 0 = nothing, or not known. */
+int64_t quota_others(const struct agent *a, const struct quota_pool *pool);
 /* What all our tasks together may have now: limit - others - ReserveVcpu, never below ours; -1 = not known. */
 int64_t quota_usable(const struct agent *a, const struct quota_pool *pool);
 /* The license (fargate.conf's License or SpotLicense) of the partitions that draw on it; NULL = none. */
 const char *quota_license(const struct sf_conf *conf, const struct quota_pool *pool);
+struct quota_pool *quota_job_pool(const struct job *job); /* of its row: of the last try, or the next */
 int64_t quota_quarters(const struct job *job);
 
 /* The pool can never hold the job, as far as AWS's last word goes. */
@@ -85,6 +100,8 @@ bool quota_too_small(const struct job *job, const char *provider);
 bool quota_never(const struct job *job, char text[SF_ERROR_MAX]);
 /* True once the job's quarters are reserved for its next try; until then it waits, the oldest first. */
 bool quota_ask(struct job *job);
+/* Something else keeps the job from its next try: others may have its quarters. */
+void quota_leave(struct job *job);
 /* Brings what is reserved for the job into line with where it stands; at the end of each of its ticks, and when it goes. */
 void quota_sync(struct job *job);
 void quota_tick(struct agent *a, int64_t now);
@@ -92,13 +109,18 @@ void quota_tick(struct agent *a, int64_t now);
 void quota_refused(struct job *job);
 /* A task of ours there may be waited for: it is looked at more often. */
 bool quota_wanted(const struct job *job);
+int quota_by_age(const void *a, const void *b); /* for qsort(3): struct job *, the oldest first */
 
 /* quota_read.c: what AWS says. */
 void quota_read_tick(struct quota_pool *pool, int64_t now);
+void quota_read_again(struct quota_pool *pool); /* soon */
 
 /* quota_note.c: what waiting jobs are told. */
 /* All of Slurm's jobs: who is PENDING (Licenses). */
 void quota_pending(struct agent *a, const struct slurm_brief *briefs, size_t n);
+void quota_waits(struct job *job);   /* it waits for its pool from now on */
+void quota_goes_on(struct job *job); /* it does no more */
+void quota_note_tick(struct agent *a, int64_t now);
 /* "waits for the On-Demand quota L-3032A538 in eu-west-1 (6 vCPU, 5.75 in use by us, 0 by others)" */
 void quota_words(const struct agent *a, const struct quota_pool *pool, char out[SF_ERROR_MAX]);
 
