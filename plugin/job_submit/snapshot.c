@@ -105,7 +105,7 @@ void js_snapshot_get(struct js_snapshot *out)
 	out->groups = s[JS_SHARE_GROUPS] ? s[JS_SHARE_GROUPS]->groups : NULL;
 	out->fleet = s[JS_SHARE_FLEET] ? s[JS_SHARE_FLEET]->fleet : NULL;
 	out->quotas = s[JS_SHARE_QUOTAS] ? s[JS_SHARE_QUOTAS]->quotas : NULL;
-	out->quotas_age = out->quotas ? (now_ms() - s[JS_SHARE_QUOTAS]->asked_ms + 999) / 1000 : 0;
+	out->quotas_age = s[JS_SHARE_QUOTAS] ? (now_ms() - s[JS_SHARE_QUOTAS]->asked_ms + 999) / 1000 : 0;
 }
 
 void js_snapshot_put(struct js_snapshot *s)
