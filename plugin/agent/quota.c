@@ -113,6 +113,7 @@ void quota_lines(struct agent *a)
 			if (!pool)
 				continue;
 			pool->in_force = pool->serve = true;
+			quota_read_lines(pool);
 			quota_arn(pool, conf->lines[i].cluster);
 		}
 }

@@ -244,6 +244,13 @@ void quota_read_tick(struct quota_pool *pool, int64_t now)
 		ask_usage(pool);
 }
 
+/* A shorter QuotaRefresh counts from the last question on. */
+void quota_read_lines(struct quota_pool *pool)
+{
+	if (pool->limit_due > pool->tried_at + refresh_ms(pool))
+		pool->limit_due = pool->tried_at + refresh_ms(pool);
+}
+
 void quota_read_again(struct quota_pool *pool)
 {
 	if (pool->limit_due > pool->tried_at + AGAIN_MS)
