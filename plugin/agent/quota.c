@@ -1,4 +1,5 @@
-/* Pools of Fargate's vCPU quotas, and what is reserved in them before RunTask (design section 1, step 3: the agent is the authority). */
+/* Pools of Fargate's vCPU quotas, and what is reserved in them before RunTask (design section 1, step 3: the agent is the
+ * authority). */
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "plugin/agent/quota.h"
 
@@ -113,6 +114,7 @@ void quota_lines(struct agent *a)
 			if (!pool)
 				continue;
 			pool->in_force = pool->serve = true;
+			quota_read_lines(pool);
 			quota_arn(pool, conf->lines[i].cluster);
 		}
 }
@@ -207,9 +209,11 @@ bool quota_never(const struct job *job, char text[SF_ERROR_MAX])
 				       sf_quarters_text(pool->limit, limit));
 	}
 	if (job->agent->conf->reserve_vcpu && at < SF_ERROR_MAX)
-		at += (size_t)snprintf(text + at, SF_ERROR_MAX - at, ", of which ReserveVcpu=%u is kept back", job->agent->conf->reserve_vcpu);
+		at += (size_t)snprintf(text + at, SF_ERROR_MAX - at, ", of which ReserveVcpu=%u is kept back",
+				       job->agent->conf->reserve_vcpu);
 	if (at < SF_ERROR_MAX)
-		snprintf(text + at, SF_ERROR_MAX - at, "; ask AWS to raise it and release the job then, or submit it with fewer CPUs (-c)");
+		snprintf(text + at, SF_ERROR_MAX - at,
+			 "; ask AWS to raise it and release the job then, or submit it with fewer CPUs (-c)");
 	return n > 0;
 }
 

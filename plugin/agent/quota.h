@@ -114,6 +114,7 @@ int quota_by_age(const void *a, const void *b); /* for qsort(3): struct job *, t
 /* quota_read.c: what AWS says. */
 void quota_read_tick(struct quota_pool *pool, int64_t now);
 void quota_read_again(struct quota_pool *pool); /* soon */
+void quota_read_lines(struct quota_pool *pool); /* fargate.conf has changed */
 
 /* quota_note.c: what waiting jobs are told. */
 /* All of Slurm's jobs: who is PENDING (Licenses). */

@@ -87,7 +87,8 @@ static size_t note_ours(struct agent *a, int64_t now)
 }
 
 /* --- jobs that are PENDING -------------------------------------------------------------------------------------------- */
-/* A job that waits, in the words of its AdminComment: `fargate: <phase> <task> <size> <provider> …` (slurmctld's plugin began it). */
+/* A job that waits, in the words of its AdminComment: `fargate: <phase> <task> <size> <provider> …` (slurmctld's plugin began
+ * it). */
 struct waiter {
 	struct quota_pool *pool;
 	int64_t quarters;
@@ -141,7 +142,7 @@ void quota_pending(struct agent *a, const struct slurm_brief *briefs, size_t n)
 	if (!list)
 		return;
 	for (pool = a->pools; pool; pool = pool->next)
-		pool->pending = 0, pool->pending_quarters = 0;
+		pool->pending_quarters = pool->pending = 0;
 	for (i = 0; i < n; i++) {
 		if (!briefs[i].waits_license || !read_waiter(a, &briefs[i], &w))
 			continue;
@@ -156,7 +157,7 @@ void quota_pending(struct agent *a, const struct slurm_brief *briefs, size_t n)
 	for (i = 0; i < found && i < QUOTA_NOTES; i++) {
 		if (!read_waiter(a, list[i], &w))
 			continue;
-		a->quota_notes[i] = (struct quota_note){ .job_id = list[i]->job_id, .pool = w.pool };
+		a->quota_notes[i] = (struct quota_note){.job_id = list[i]->job_id, .pool = w.pool};
 		snprintf(a->quota_notes[i].head, sizeof(a->quota_notes[i].head), "fargate: quota - %s %s -", w.size, w.provider);
 		keep(&a->quota_notes[i], before, list[i], agent_now_ms(a));
 	}

@@ -11,8 +11,8 @@
 #include "common/base/text.h"
 #include "plugin/agent/agent.h"
 
-#define AGAIN_MS 10000       /* after RunTask was refused for the quota, at most so often */
-#define USAGE_BUSY_MS 60000  /* AWS publishes every minute */
+#define AGAIN_MS 10000	    /* after RunTask was refused for the quota, at most so often */
+#define USAGE_BUSY_MS 60000 /* AWS publishes every minute */
 #define USAGE_SPAN_S (15 * 60)
 #define BACKOFF_FIRST_MS 5000
 #define BACKOFF_SHIFT_MOST 8
@@ -89,12 +89,13 @@ static void on_limit(void *arg, const struct aws_reply *reply)
 {
 	struct quota_pool *pool = arg;
 	char text[SF_ERROR_MAX];
-	struct sf_error err = { "" };
+	struct sf_error err = {""};
 	double vcpu;
 
 	pool->limit_flying = false;
 	/* No value of the account's own: AWS's default is its limit. */
-	if (!reply->ok && reply->op == AWS_OP_GET_SERVICE_QUOTA && reply->code && strcmp(reply->code, "NoSuchResourceException") == 0) {
+	if (!reply->ok && reply->op == AWS_OP_GET_SERVICE_QUOTA && reply->code &&
+	    strcmp(reply->code, "NoSuchResourceException") == 0) {
 		ask_limit(pool, AWS_OP_GET_DEFAULT_QUOTA);
 	} else if (!reply->ok) {
 		reply_class(pool->agent, reply, true, text);
@@ -113,7 +114,7 @@ static void ask_limit(struct quota_pool *pool, enum aws_op op)
 {
 	struct agent *a = pool->agent;
 	sf_auto_free char *body = NULL;
-	struct sf_error err = { "" };
+	struct sf_error err = {""};
 
 	pool->tried_at = agent_now_ms(a);
 	if (quotas_limit_body(pool->spot, &body, &err) != 0 ||
@@ -138,7 +139,7 @@ static size_t steps_of(const struct quota_pool *pool, struct sf_quota_point out[
 
 	for (i = 0; i < QUOTA_HISTORY; i++)
 		if (pool->history[i].minute)
-			out[n++] = (struct sf_quota_point){ pool->history[i].minute * 60, pool->history[i].most };
+			out[n++] = (struct sf_quota_point){pool->history[i].minute * 60, pool->history[i].most};
 	qsort(out, n, sizeof(*out), by_minute);
 	return n;
 }
@@ -171,7 +172,7 @@ static void read_usage(struct quota_pool *pool, const struct aws_xml *xml)
 {
 	struct quotas_point points[POINTS_MAX];
 	struct sf_quota_point reported[POINTS_MAX], steps[QUOTA_HISTORY];
-	struct sf_error err = { "" };
+	struct sf_error err = {""};
 	int64_t others = 0;
 	size_t n = 0, i;
 	bool known;
@@ -183,7 +184,7 @@ static void read_usage(struct quota_pool *pool, const struct aws_xml *xml)
 		return;
 	}
 	for (i = 0; i < n; i++)
-		reported[i] = (struct sf_quota_point){ points[i].at, sf_quarters_ceil(points[i].vcpu) };
+		reported[i] = (struct sf_quota_point){points[i].at, sf_quarters_ceil(points[i].vcpu)};
 	known = sf_quota_others(reported, n, steps, steps_of(pool, steps), QUOTAS_PERIOD, &others);
 	take_others(pool, known, others);
 }
@@ -207,7 +208,7 @@ static void ask_usage(struct quota_pool *pool)
 	struct agent *a = pool->agent;
 	int64_t now = agent_now(a);
 	sf_auto_free char *body = NULL;
-	struct sf_error err = { "" };
+	struct sf_error err = {""};
 
 	pool->usage_tried = agent_now_ms(a);
 	if (quotas_usage_body(pool->spot, now - USAGE_SPAN_S, now, &body, &err) != 0 ||
@@ -242,6 +243,13 @@ void quota_read_tick(struct quota_pool *pool, int64_t now)
 		ask_limit(pool, AWS_OP_GET_SERVICE_QUOTA);
 	if (usage_is_due(pool, now))
 		ask_usage(pool);
+}
+
+/* A shorter QuotaRefresh counts from the last question on. */
+void quota_read_lines(struct quota_pool *pool)
+{
+	if (pool->limit_due > pool->tried_at + refresh_ms(pool))
+		pool->limit_due = pool->tried_at + refresh_ms(pool);
 }
 
 void quota_read_again(struct quota_pool *pool)

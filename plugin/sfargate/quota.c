@@ -7,8 +7,8 @@
 #include "common/base/text.h"
 #include "plugin/sfargate/sfargate.h"
 
-static const char *const titles[] = { "PARTITIONS", "ACCOUNT", "REGION",  "PROVIDER", "LIMIT", "KIND",    "AGE", "OURS",
-				      "INFLIGHT",   "OTHERS",  "OTHERAGE", "FREE",     "JOBS",  "WAITING", "NOTE" };
+static const char *const titles[] = {"PARTITIONS", "ACCOUNT", "REGION",	  "PROVIDER", "LIMIT", "KIND",	  "AGE", "OURS",
+				     "INFLIGHT",   "OTHERS",  "OTHERAGE", "FREE",     "JOBS",  "WAITING", "NOTE"};
 
 /* A number of quarters as vCPUs; NULL = the agent does not know it. */
 static void add_vcpu(struct table *t, const sf_json *row, const char *key)
@@ -76,7 +76,7 @@ static void add_row(struct table *t, const sf_json *row)
 
 int command_quota(const struct arguments *a)
 {
-	struct table t = { .columns = SF_COUNT(titles), .titles = titles };
+	struct table t = {.columns = SF_COUNT(titles), .titles = titles};
 	sf_auto_json sf_json *answer = ask_object(a, SF_FRAME_QUOTA);
 	const sf_json *rows = sf_json_array(answer, "quotas");
 	bool failed;
