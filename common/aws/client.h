@@ -21,6 +21,9 @@ enum aws_op {
 	AWS_OP_DESCRIBE_CLUSTERS,
 	AWS_OP_GET_LOG_EVENTS,
 	AWS_OP_PUBLISH,
+	AWS_OP_GET_SERVICE_QUOTA,
+	AWS_OP_GET_DEFAULT_QUOTA, /* GetAWSDefaultServiceQuota */
+	AWS_OP_GET_METRIC_STATISTICS,
 	AWS_OP_COUNT
 };
 const char *aws_op_name(enum aws_op op); /* "RunTask" */

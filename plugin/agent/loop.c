@@ -158,6 +158,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	retry_store(a);
 	poll_tick(a, now);
 	reload_tick(a, now);
+	quota_tick(a, now);
 	for (job = a->jobs; job; job = next) {
 		next = job->next;
 		job_tick(job, now);
@@ -232,6 +233,7 @@ int agent_start(struct agent *a, struct sf_error *err)
 	if (!a->definitions)
 		return sf_err(err, "out of memory");
 	a->started = agent_now(a);
+	quota_lines(a);
 	if (reload_start(a, err) != 0 || jobs_load(a, err) != 0)
 		return -1;
 	return server_start(a, err);
@@ -260,6 +262,7 @@ void agent_stop(struct agent *a)
 	jobs_free(a);
 	definitions_free(a->definitions);
 	pauses_free(a);
+	quota_free(a);
 	store_close(a->store);
 	for (i = 0; i < SF_COUNT(events); i++)
 		if (*events[i])

@@ -132,6 +132,7 @@ static void on_jobs(struct work *w, void *ctx)
 	if (w->changed) {
 		apply_list(a, w);
 		fleet_update(a, w->briefs, w->n_briefs);
+		quota_pending(a, w->briefs, w->n_briefs);
 	}
 	for (job = a->jobs; job; job = next) {
 		next = job->next;

@@ -446,5 +446,6 @@ char *query_snapshot(struct agent *a)
 		sf_json_set_str(out, "default_partition", a->cluster.default_partition);
 	if (a->fleet && sf_json_parse(a->fleet, strlen(a->fleet), &fleet, &err) == 0)
 		sf_json_set(out, "fleet", fleet);
+	sf_json_set(out, "quotas", query_quota_snapshot(a));
 	return sf_json_text(out);
 }

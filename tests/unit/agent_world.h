@@ -67,7 +67,10 @@ struct fake_job {
 	uint32_t cpus, cpus_asked, time_limit;
 	uint64_t mem_mib;
 	const char *name, *account; /* NULL = job.sh, acct */
-	bool suspended, admin_held;
+	bool suspended, admin_held, waits_license;
+	uint32_t priority;
+	time_t start;
+	const char *licenses; /* NULL = none */
 	bool no_requeue;
 	char partition[32];
 	char comment[SF_COMMENT_MAX];
@@ -134,6 +137,8 @@ const struct aws_seen *aws_nth(enum aws_op op, size_t n);
 const char *aws_body(enum aws_op op, size_t n);
 extern const char *aws_definition; /* what DescribeTaskDefinition answers, NULL = one that is good for every name */
 extern void (*aws_watcher)(const struct aws_seen *call); /* called from within the call */
+extern double aws_limit[2];				 /* On-Demand, Spot: the account's own vCPU quota, < 0 = it has none */
+extern const char *aws_usage;				 /* <member>s of GetMetricStatistics' answers, "" = no datapoints */
 extern size_t aws_page;					 /* events per page of GetLogEvents */
 extern bool aws_offline;				 /* call() itself fails */
 struct fake_task *aws_task(size_t n);			 /* n-th ever made; fails the test when absent */
