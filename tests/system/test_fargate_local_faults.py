@@ -154,6 +154,7 @@ def test_task_rules_match_by_every_key(aws):
 
 
 def test_op_rules_match_by_the_task_that_is_named(aws):
+    aws.faults({"task": {}, "stick": "PROVISIONING", "times": 2})       # no log stream, however slow we are
     one, two = (aws.run("sleep 60", startedBy=f"slurm/c/{n}") for n in (1, 2))
     unknown = {"tasks": [{"taskArn": "x", "lastStatus": "HIBERNATING"}], "failures": []}
     aws.faults({"op": "DescribeTasks", "match": {"jobid": "2"}, "reply": unknown},
