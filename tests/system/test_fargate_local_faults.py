@@ -154,6 +154,7 @@ def test_task_rules_match_by_every_key(aws):
 
 
 def test_op_rules_match_by_the_task_that_is_named(aws):
+    aws.faults({"task": {}, "stick": "PROVISIONING", "times": 2})       # no log stream, however slow we are
     one, two = (aws.run("sleep 60", startedBy=f"slurm/c/{n}") for n in (1, 2))
     unknown = {"tasks": [{"taskArn": "x", "lastStatus": "HIBERNATING"}], "failures": []}
     aws.faults({"op": "DescribeTasks", "match": {"jobid": "2"}, "reply": unknown},
@@ -334,7 +335,7 @@ def test_expire_stopped(aws):
     ({"op": "*", "delay": 1, "ghost": True}, "rule 1 has ghost without reply"),
     ({"op": 5, "delay": 1}, "rule 1.op has a value of the wrong type: 5"),
     ({"op": "RunTask", "task": {}, "cut": "before"}, "rule 1 must have exactly one of op, task, "
-     "logs, clock, credentials, exitcode_at, expire_stopped"),
+     "logs, clock, credentials, exitcode_at, expire_stopped, usage_delay"),
     ({"logs": {}, "late": "8"}, "rule 1.late has a value of the wrong type: '8'"),
     ({"logs": {}}, "rule 1 does nothing: it needs one of late, drop, empty_pages"),
     ({"clock": "x"}, "rule 1.clock has a value of the wrong type: 'x'"),
@@ -342,7 +343,7 @@ def test_expire_stopped(aws):
     ({"exitcode_at": "end"}, "rule 1.exitcode_at must be one of exec, stopping, stopped, not 'end'"),
     ({"expire_stopped": -1}, "rule 1.expire_stopped must be 0 to 86400, not -1"),
     ({}, "rule 1 must have exactly one of op, task, logs, clock, credentials, exitcode_at, "
-     "expire_stopped"),
+     "expire_stopped, usage_delay"),
     ({"task": {"jobid": 17}, "missing": 1}, "rule 1.task.jobid has a value of the wrong type: 17"),
     ({"usage_delay": -1}, "rule 1.usage_delay must be 0 to 86400, not -1"),
     ("x", "rule 1 must be an object"),
@@ -374,18 +375,19 @@ EXAMPLES = """
 {"credentials": "expire"}
 {"exitcode_at": "exec"}
 {"expire_stopped": 0}
+{"usage_delay": 300}
 """
 
 
 def test_the_rules_as_they_are_documented(aws):
     rules = [json.loads(text) for text in re.split(r"\n(?={)", EXAMPLES.strip())]
-    assert len(rules) == 18
+    assert len(rules) == 19
     for rule in rules:
         aws.faults(rule)
     shown = aws.control("PUT", "faults", rules)
     forever = [r for r in shown if r["left"] is None]
     assert len(shown) == len(rules) and [list(r)[0] for r in forever] == [
-        "logs", "op", "clock", "exitcode_at", "expire_stopped"]
+        "logs", "op", "clock", "exitcode_at", "expire_stopped", "usage_delay"]
     assert [r["left"] for r in shown if r not in forever] == [2, *[1] * 6, 5, *[1] * 5]
 
 

@@ -61,7 +61,7 @@ class Server:
              "--state-dir", directory, "--log-group", "/hpc", "--topic", TOPIC, "--cluster", "default",
              "--cluster", "hpc", *flags], stderr=self.log,
             env={**os.environ, "PYTHONPATH": python_path or ""})
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not os.path.exists(self.port_file):
             assert self.process.poll() is None, self.text()
             assert time.monotonic() < end, "no port file: " + self.text()

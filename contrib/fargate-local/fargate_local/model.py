@@ -45,7 +45,7 @@ class Service:
         self.name = name
         self.signing_name = meta.get("signingName", meta["endpointPrefix"])
         # CloudWatch speaks two: forms and XML to older clients, JSON to newer ones
-        self.is_query = "query" in meta.get("protocols", [meta["protocol"]])
+        self.is_query = "query" in (meta["protocol"], *meta.get("protocols", ()))
         self.target_prefix = meta.get("targetPrefix")
         self.content_type = "application/x-amz-json-" + meta.get("jsonVersion", "1.1")
         self.version, self.namespace = meta["apiVersion"], meta.get("xmlNamespace")
