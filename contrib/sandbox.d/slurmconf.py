@@ -58,6 +58,8 @@ MaxJobCount=20000
 MaxArraySize=10001
 # finished jobs stay visible in `scontrol show job`
 MinJobAge=7200
+# Quarter vCPUs: all that the quotas may ever allow; the agent holds back what they do not.
+Licenses=fargate:16000,fargate_spot:16000
 
 {nodes}
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={local_port} CPUs={cpus} RealMemory={memory}
@@ -84,6 +86,8 @@ FARGATE_CONF = """\
 Region={region}
 Socket={root}/agent/agent.sock
 StateDir={root}/agent/state
+License=fargate
+SpotLicense=fargate_spot
 PartitionName=fargate Default=YES Cluster=hpc TaskDefinition=slurm-job Container=main Subnets=subnet-a,subnet-b SecurityGroups=sg-1 AssignPublicIp=NO Providers=FARGATE
 PartitionName=spot Cluster=hpc-spot TaskDefinition=slurm-job Container=main Subnets=subnet-a,subnet-b SecurityGroups=sg-1 AssignPublicIp=NO Providers=FARGATE_SPOT,FARGATE
 """
