@@ -49,9 +49,9 @@ int quotas_limit_value(const sf_json *body, double *vcpu, struct sf_error *err)
 
 /* Exactly these four: CloudWatch has no metric of a part of them. */
 static const char *const dimensions[][2] = {
-	{"Service", "Fargate"},
-	{"Type", "Resource"},
-	{"Resource", "vCPU"},
+	{ "Service", "Fargate" },
+	{ "Type", "Resource" },
+	{ "Resource", "vCPU" },
 };
 
 static void add_dimension(struct sf_buf *form, size_t i, const char *name, const char *value)
@@ -78,9 +78,8 @@ int quotas_usage_body(bool spot, int64_t from, int64_t to, char **out, struct sf
 	char start[SF_ISO_MAX], end[SF_ISO_MAX];
 	size_t i;
 
-	from -= from % QUOTAS_PERIOD;
-	if (from < 0 || from >= to || to - from > (int64_t)QUOTAS_POINTS_MAX * QUOTAS_PERIOD || !sf_iso_text(from, start) ||
-	    !sf_iso_text(to, end))
+	if (from < 0 || from >= to || to - (from - from % QUOTAS_PERIOD) > (int64_t)QUOTAS_POINTS_MAX * QUOTAS_PERIOD ||
+	    !sf_iso_text(from - from % QUOTAS_PERIOD, start) || !sf_iso_text(to, end))
 		return sf_err(err, "usage from %lld to %lld is not 1 to %d periods of %d s", (long long)from, (long long)to,
 			      QUOTAS_POINTS_MAX, QUOTAS_PERIOD);
 	aws_form_begin(&form, "GetMetricStatistics", "2010-08-01");

@@ -11,14 +11,14 @@
 /* Source: AWS, Amazon ECS endpoints and quotas, "AWS Fargate service quotas". */
 static const struct {
 	const char *code, *title;
-} quotas[] = {[false] = {"L-3032A538", "On-Demand"}, [true] = {"L-36FBB829", "Spot"}};
+} quotas[] = { [false] = { "L-3032A538", "On-Demand" }, [true] = { "L-36FBB829", "Spot" } };
 
-static const char *const fractions[SF_QUARTERS_PER_VCPU] = {"", ".25", ".5", ".75"};
+static const char *const fractions[SF_QUARTERS_PER_VCPU] = { "", ".25", ".5", ".75" };
 /* What is written as well. */
 static const struct {
 	const char *text;
 	int64_t quarters;
-} spellings[] = {{"", 0}, {".0", 0}, {".00", 0}, {".25", 1}, {".5", 2}, {".50", 2}, {".75", 3}};
+} spellings[] = { { "", 0 }, { ".0", 0 }, { ".00", 0 }, { ".25", 1 }, { ".5", 2 }, { ".50", 2 }, { ".75", 3 } };
 
 const char *sf_quota_code(bool spot)
 {

@@ -344,7 +344,7 @@ def test_expire_stopped(aws):
     ({}, "rule 1 must have exactly one of op, task, logs, clock, credentials, exitcode_at, "
      "expire_stopped"),
     ({"task": {"jobid": 17}, "missing": 1}, "rule 1.task.jobid has a value of the wrong type: 17"),
-    ({"usage_delay": 300}, "rule 1: usage_delay needs CloudWatch, which is not served here yet"),
+    ({"usage_delay": -1}, "rule 1.usage_delay must be 0 to 86400, not -1"),
     ("x", "rule 1 must be an object"),
 ])
 def test_bad_rules_are_refused(aws, rule, sentence):
@@ -408,7 +408,11 @@ def test_a_bad_rule_leaves_the_old_ones(aws):
     ("PUT", "quotas", [], 400, "the body must be an object"),
     ("PUT", "quotas", {"L-3032A538": 6}, 400, "L-3032A538 must be an object"),
     ("PUT", "quotas", {"L-3032A538": {"limits": 6}}, 400,
-     "L-3032A538 has no member 'limits'; it may have limit, others"),
+     "L-3032A538 has no member 'limits'; it may have limit, others, since, applied"),
+    ("PUT", "quotas", {"L-3032A538": {"applied": 1}}, 400,
+     "L-3032A538.applied must be true or false, not 1"),
+    ("PUT", "quotas", {"L-3032A538": {"since": True}}, 400,
+     "L-3032A538.since must be a number, not True"),
     ("PUT", "quotas", {"L-36FBB829": {"others": -1}}, 400,
      "L-36FBB829.others must be a number, not -1"),
     ("PUT", "quotas", {"L-36FBB829": {"limit": float("inf")}}, 400,
@@ -423,11 +427,11 @@ def test_control_refusals(aws, method, path, body, status, sentence):
 
 
 def test_quotas_are_shown_and_go_back(aws):
-    default = {"limit": 4000, "others": 0}
-    assert aws.control("PUT", "quotas", {"L-3032A538": {"limit": 6, "others": 2}}) == {
-        "L-3032A538": {"limit": 6, "others": 2}, "L-36FBB829": default}
+    default = {"limit": 4000, "others": 0, "applied": True}
+    assert aws.control("PUT", "quotas", {"L-3032A538": {"limit": 6, "others": 2, "since": 60, "applied": False}}) == {
+        "L-3032A538": {"limit": 6, "others": 2, "applied": False}, "L-36FBB829": default}
     assert aws.control("PUT", "quotas", {"L-36FBB829": {"limit": 0.5}}) == {
-        "L-3032A538": default, "L-36FBB829": {"limit": 0.5, "others": 0}}
+        "L-3032A538": default, "L-36FBB829": {**default, "limit": 0.5}}
     aws.control("POST", "reset")
     assert aws.control("GET", "quotas") == {"L-3032A538": default, "L-36FBB829": default}
 

@@ -21,8 +21,11 @@ SERVER = os.path.join(HERE, "..", "..", "contrib", "fargate-local", "fargate-loc
 KEY = ("AKIALOCALFARGATE00", "local-fargate-secret")
 REGION = "us-east-1"
 ARN = f"arn:aws:ecs:{REGION}:123456789012"
-TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "logs": "Logs_20140328"}
-SNS_CALLS = ("Publish", "CreateTopic")
+TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "logs": "Logs_20140328",
+           "servicequotas": "ServiceQuotasV20190624"}
+VERSIONS = {"sns": "2010-03-31", "monitoring": "2010-08-01"}     # of the query protocol
+SERVICES = {"Publish": "sns", "CreateTopic": "sns", "GetMetricStatistics": "monitoring",
+            "GetServiceQuota": "servicequotas", "GetAWSDefaultServiceQuota": "servicequotas"}
 LOG_CALLS = ("GetLogEvents", "FilterLogEvents", "DescribeLogStreams")
 SPEED = 100
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ops"
@@ -96,10 +99,9 @@ class Server:
 
     def request(self, operation, params, key=KEY, when=0, region=REGION, service=None, body=None):
         """A signed request: (body, headers)."""
-        service = service or ("logs" if operation in LOG_CALLS else
-                              "sns" if operation in SNS_CALLS else "ecs")
-        if service == "sns":
-            form = {"Action": operation, "Version": "2010-03-31", **params}
+        service = service or ("logs" if operation in LOG_CALLS else SERVICES.get(operation, "ecs"))
+        if service in VERSIONS:
+            form = {"Action": operation, "Version": VERSIONS[service], **params}
             data = urllib.parse.urlencode(form).encode() if body is None else body
             headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         else:

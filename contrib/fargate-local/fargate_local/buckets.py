@@ -12,7 +12,10 @@ BUCKETS = {
     "runtask-fargate": (20, 20), "launch-FARGATE": (100, 20), "launch-FARGATE_SPOT": (100, 20),
     "filter-logs": (10, 10), "describe-streams": (25, 25),
     "publish": (300, 300),      # SNS service quotas, of the smaller regions
+    "get-quota": (5, 5), "get-default-quota": (5, 5),       # Service Quotas' own quotas (GK)
+    "get-metric": (400, 400),   # CloudWatch service quotas, GetMetricStatistics
 }
+CODES = {"get-quota": "TooManyRequestsException", "get-default-quota": "TooManyRequestsException"}
 OPERATIONS = {
     "RunTask": "ecs-modify", "StopTask": "ecs-modify",
     "DescribeTasks": "ecs-read", "ListTasks": "ecs-read",
@@ -21,6 +24,8 @@ OPERATIONS = {
     "DescribeClusters": "cluster-read", "ListClusters": "cluster-read",
     "GetLogEvents": "get-logs", "FilterLogEvents": "filter-logs",
     "DescribeLogStreams": "describe-streams", "Publish": "publish",
+    "GetServiceQuota": "get-quota", "GetAWSDefaultServiceQuota": "get-default-quota",
+    "GetMetricStatistics": "get-metric",
 }
 # GetLogEvents per second and region - aws-facts 7
 GET_LOGS = dict.fromkeys(("us-west-2", "eu-central-1", "eu-west-1", "ap-northeast-3",
@@ -54,7 +59,7 @@ class Buckets:
 
     def take(self, name, n=1):
         if not self._buckets[name].take(n):
-            raise AwsError("ThrottlingException", "Rate exceeded")
+            raise AwsError(CODES.get(name, "ThrottlingException"), "Rate exceeded")
 
     def operation(self, operation):
         self.take(OPERATIONS[operation])
