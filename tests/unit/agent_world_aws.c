@@ -219,6 +219,8 @@ static sf_json *task_json(const struct fake_task *t)
 	set_opt(o, "stopCode", t->stop_code);
 	set_opt(o, "stoppedReason", t->stopped_reason);
 	sf_json_set_str(o, "launchType", "FARGATE");
+	if (strstr(t->body, "\"capacityProvider\":\"FARGATE_SPOT\""))
+		sf_json_set_str(o, "capacityProviderName", "FARGATE_SPOT");
 	sf_json_set_str(o, "availabilityZone", "eu-west-1a");
 	sf_json_set_int(o, "createdAt", t->created / 1000);
 	set_group(o, t);
