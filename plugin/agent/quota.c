@@ -113,6 +113,7 @@ void quota_lines(struct agent *a)
 			if (!pool)
 				continue;
 			pool->in_force = pool->serve = true;
+			pool->limit_due = 0; /* QuotaRefresh may be another now */
 			quota_arn(pool, conf->lines[i].cluster);
 		}
 }
