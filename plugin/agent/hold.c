@@ -106,6 +106,19 @@ static bool draws(const struct hold *h, const struct quota_pool *pool)
 	return false;
 }
 
+/*
+ * What is said to be others' use may be our own, so it never goes below what we have; a limit is certain, and Slurm's license is
+ * free again before AWS's task is gone.
+ */
+static int64_t allowed_of(const struct agent *a, const struct quota_pool *pool)
+{
+	int64_t usable = quota_usable(a, pool), most = pool->limit - (int64_t)a->conf->reserve_vcpu * SF_QUARTERS_PER_VCPU;
+
+	if (usable < 0 || usable < most)
+		return usable;
+	return most > 0 ? most : 0;
+}
+
 static void add_pool(struct agent *a, struct hold *h, const struct quota_pool *pool, const struct sf_conf_line *line)
 {
 	struct hold *other;
@@ -119,7 +132,7 @@ static void add_pool(struct agent *a, struct hold *h, const struct quota_pool *p
 			say_shared(a->conf->path, h, other, line);
 	if (h->n_pools)
 		say_shared(a->conf->path, h, NULL, line);
-	usable = quota_usable(a, pool);
+	usable = allowed_of(a, pool);
 	h->allowed = usable < 0 || h->allowed < 0 ? -1 : h->allowed + usable;
 	h->pools[h->n_pools++] = pool;
 }
