@@ -37,6 +37,7 @@ struct job;
 struct agent;
 struct reader;
 struct alerts;
+struct holds;
 
 enum conn_role { CONN_NEW, CONN_HANDED, CONN_ATTACH, CONN_PROLOG, CONN_QUERY };
 
@@ -196,6 +197,7 @@ struct agent {
 	int64_t log_spare_at; /* ms of the last call for `sfargate logs` */
 	struct reader *readers;
 	int64_t prune_at; /* ms */
+	struct holds *holds;   /* hold.h; NULL = there were none yet */
 	struct alerts *alerts; /* NULL = there was none yet */
 	char *fleet; /* fleet.c's: what the snapshot says of Slurm's jobs, JSON; NULL = not known yet */
 	char aws_problem[SF_ERROR_MAX]; /* last thing AWS refused, "" = none */

@@ -12,7 +12,7 @@ static const struct {
 } fields[] = {
 	{ "Cluster", "cluster" },     { "Instance", "instance" }, { "Configuration", "conf" }, { "LaunchFrom", "launch" },
 	{ "Slurmctld", "slurmctld" }, { "AWS", "aws" },           { "Store", "store" },        { "Problem", "problem" },
-	{ "ConfRefused", "conf_refused" }, { "AlertProblem", "alert_problem" },
+	{ "ConfRefused", "conf_refused" }, { "LicenseProblem", "license_problem" }, { "AlertProblem", "alert_problem" },
 };
 
 static void print_paused(const sf_json *list)

@@ -97,6 +97,13 @@ size_t slurm_count(const char *prefix);
 const char *slurm_nth(const char *prefix, size_t n);
 void slurm_comment_of(uint32_t id, char out[SF_COMMENT_MAX]);
 
+/* slurm.conf's Licenses= has so many units of it (-1 = not); there are none at first. */
+void slurm_license(const char *name, int64_t total);
+void slurm_set_held(const char *name, int64_t held); /* by somebody's hand; 0 = the reservation is deleted */
+int64_t slurm_held(const char *name);		     /* by the reservation <name>_hold */
+size_t slurm_hold_changes(const char *name);	     /* how often the agent changed it */
+void slurm_refuse_holds(bool yes);
+
 /* --- AWS -------------------------------------------------------------------------------------------------------- */
 struct aws_seen {
 	struct aws_seen *next;
