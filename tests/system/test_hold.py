@@ -153,7 +153,8 @@ def test_a_limit_below_what_is_in_use_ends_nothing_and_starts_nothing(cluster, g
     for n in range(1, 5):
         cluster.scancel(f"{job}_{n}")
     wait_for(lambda: len(living(cluster)) == 4, 60, "4 tasks that have stopped")
-    assert gate.states(job) == {"RUNNING": 4, "PENDING (Licenses)": 1}
+    gate.wait_states(job, RUNNING=4, LICENSES=1)
+    assert len(living(cluster)) == 4
     cluster.scancel(f"{job}_5")
     gate.wait_states(job, RUNNING=4)
 
