@@ -91,6 +91,7 @@ static struct quota_pool *pool_make(struct agent *a, const char *profile, const 
 	pool->agent = a;
 	pool->spot = spot;
 	pool->limit_said = -1;
+	pool->history_from = agent_now(a);
 	sf_copy(pool->why, sizeof(pool->why), "AWS has not answered yet");
 	find_place(pool);
 	for (end = &a->pools; *end; end = &(*end)->next)

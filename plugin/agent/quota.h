@@ -49,6 +49,7 @@ struct quota_pool {
 	struct {
 		int64_t minute, most;
 	} history[QUOTA_HISTORY]; /* the most we had within a minute; by minute modulo QUOTA_HISTORY */
+	int64_t history_from;     /* s: what we had before is not known */
 
 	/* Who waits for it. */
 	unsigned waiting;     /* jobs of ours in CF, quota_ask() */

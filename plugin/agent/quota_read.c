@@ -152,7 +152,7 @@ static void take_others(struct quota_pool *pool, bool known, int64_t others)
 	pool->others = others;
 	pool->usage_at = agent_now(pool->agent);
 	pool->usage_failures = 0;
-	sf_copy(pool->usage_why, sizeof(pool->usage_why), known ? "" : "CloudWatch has no datapoints of the last 15 minutes");
+	sf_copy(pool->usage_why, sizeof(pool->usage_why), known ? "" : "CloudWatch has no datapoints yet of the time since the agent began");
 	pool->serve = pool->serve || others != before;
 	if (others < before)
 		retry_wake(pool, before - others);
@@ -174,7 +174,7 @@ static void read_usage(struct quota_pool *pool, const struct aws_xml *xml)
 	struct sf_quota_point reported[POINTS_MAX], steps[QUOTA_HISTORY];
 	struct sf_error err = {""};
 	int64_t others = 0;
-	size_t n = 0, i;
+	size_t n = 0, kept = 0, i;
 	bool known;
 
 	if (quotas_usage_points(xml, points, POINTS_MAX, &n, &err) != 0) {
@@ -183,9 +183,11 @@ static void read_usage(struct quota_pool *pool, const struct aws_xml *xml)
 		usage_failed(pool, err.text);
 		return;
 	}
+	/* Of the time before the agent began nobody knows what was ours; taken for others' it would keep our own jobs out. */
 	for (i = 0; i < n; i++)
-		reported[i] = (struct sf_quota_point){points[i].at, sf_quarters_ceil(points[i].vcpu)};
-	known = sf_quota_others(reported, n, steps, steps_of(pool, steps), QUOTAS_PERIOD, &others);
+		if (points[i].at - QUOTAS_PERIOD >= pool->history_from)
+			reported[kept++] = (struct sf_quota_point){ points[i].at, sf_quarters_ceil(points[i].vcpu) };
+	known = sf_quota_others(reported, kept, steps, steps_of(pool, steps), QUOTAS_PERIOD, &others);
 	take_others(pool, known, others);
 }
 

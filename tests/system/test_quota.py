@@ -147,7 +147,7 @@ def test_spot_and_on_demand_are_apart(cluster):
 
 def test_others_take_their_part(cluster):
     limit(cluster, 3, others=2, since=600)
-    wait_for(lambda: quota(cluster).get("others") == 8, 90, lambda: f"the others: {quotas(cluster)}")
+    wait_for(lambda: quota(cluster).get("others") == 8, 240, lambda: f"the others: {quotas(cluster)}")
     assert quota(cluster)["free"] == 4
     jobs = [cluster.submit("sleep 600\n") for _ in range(2)]
     wait_for(lambda: quota(cluster)["ours"] == 4 and quota(cluster)["waiting_jobs"] == 1, 60,
