@@ -16,6 +16,14 @@ static sf_json *partitions_of(const struct agent *a, const struct quota_pool *po
 	return out;
 }
 
+/* The clock may have been set back since. */
+static int64_t age_of(const struct agent *a, int64_t at)
+{
+	int64_t age = agent_now(a) - at;
+
+	return age > 0 ? age : 0;
+}
+
 /* A number that is older than QuotaMaxAge is none: then only its age is said. */
 static sf_json *judged_by(const struct agent *a, const struct quota_pool *pool)
 {
@@ -30,7 +38,7 @@ static sf_json *judged_by(const struct agent *a, const struct quota_pool *pool)
 		sf_json_set_int(out, "free", usable - pool->ours);
 	}
 	if (pool->known)
-		sf_json_set_int(out, "age", agent_now(a) - pool->limit_at);
+		sf_json_set_int(out, "age", age_of(a, pool->limit_at));
 	sf_json_set_str(out, "why", pool->why[0] ? pool->why : NULL);
 	return out;
 }
@@ -76,7 +84,7 @@ static sf_json *all_of(const struct agent *a, const struct quota_pool *pool)
 	sf_json_set_int(out, "in_flight", pool->in_flight);
 	if (pool->usage_known) {
 		sf_json_set_int(out, "others", pool->others);
-		sf_json_set_int(out, "others_age", agent_now(a) - pool->usage_at);
+		sf_json_set_int(out, "others_age", age_of(a, pool->usage_at));
 	}
 	sf_json_set_str(out, "others_why", pool->usage_why[0] ? pool->usage_why : NULL);
 	sf_json_set_int(out, "waiting_jobs", jobs);
