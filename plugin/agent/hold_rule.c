@@ -27,6 +27,12 @@ static bool before(const struct slurm_brief *a, const struct slurm_brief *b)
 	return a->priority != b->priority ? a->priority > b->priority : a->job_id < b->job_id;
 }
 
+/* A head stays the head until Slurm says that it waits for something else. */
+static bool waits(const struct hold *h, const struct slurm_brief *b)
+{
+	return b->waits_license || (b->waits_untold && b->job_id == h->head);
+}
+
 /* One that is larger than all there is would keep the others waiting for ever. */
 static const struct slurm_brief *find_head(const struct hold *h, const struct slurm_brief *briefs, size_t n)
 {
@@ -35,7 +41,7 @@ static const struct slurm_brief *find_head(const struct hold *h, const struct sl
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		need = briefs[i].waits_license ? slurm_license_units(briefs[i].licenses, h->license) : 0;
+		need = waits(h, &briefs[i]) ? slurm_license_units(briefs[i].licenses, h->license) : 0;
 		if (need && need <= h->usable && (!head || before(&briefs[i], head)))
 			head = &briefs[i];
 	}

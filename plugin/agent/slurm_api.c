@@ -43,6 +43,8 @@ static struct slurm_brief brief_of(const job_info_t *info)
 		.suspended = (info->job_state & JOB_STATE_BASE) == JOB_SUSPENDED,
 		.says_suspended = info->admin_comment && strstr(info->admin_comment, SLURM_SUSPENDED_NOTE),
 		.waits_license = (info->job_state & JOB_STATE_BASE) == JOB_PENDING && info->state_reason == WAIT_LICENSES,
+		.waits_untold = (info->job_state & JOB_STATE_BASE) == JOB_PENDING && info->priority &&
+				(info->state_reason == WAIT_NO_REASON || info->state_reason == WAIT_PRIORITY),
 		.priority = info->priority,
 		.start = info->start_time,
 		.array_job_id = info->array_job_id,

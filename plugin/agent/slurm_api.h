@@ -56,6 +56,7 @@ struct slurm_brief {
 	bool suspended;      /* scontrol suspend */
 	bool says_suspended; /* the AdminComment ends with SLURM_SUSPENDED_NOTE */
 	bool waits_license;  /* PENDING (Licenses) */
+	bool waits_untold;   /* PENDING, and Slurm has not said why: any update of a job, as of its AdminComment, makes it forget */
 	uint32_t priority;
 	time_t start;        /* while LIFE_ACTIVE: since when */
 	uint32_t array_job_id; /* 0 = not an array */

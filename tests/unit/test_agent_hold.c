@@ -122,6 +122,11 @@ START_TEST(only_who_waits_for_the_license_counts)
 	hold_look(&h, list, SF_COUNT(list), 1000);
 	ck_assert_int_eq(hold_open(&h, 24, PATIENCE, 1060), 0);
 	list[0].waits_license = false;
+	/* An update makes Slurm forget the reason until it has tried again. */
+	list[0].waits_untold = true;
+	hold_look(&h, list, SF_COUNT(list), 1061);
+	ck_assert_int_eq(hold_open(&h, 24, PATIENCE, 1061), 0);
+	list[0].waits_untold = false;
 	hold_look(&h, list, SF_COUNT(list), 1061);
 	ck_assert_int_eq(hold_open(&h, 24, PATIENCE, 1061), 24);
 	ck_assert_uint_eq(h.head, 8);
