@@ -7,7 +7,7 @@
 #include "common/base/text.h"
 #include "plugin/agent/agent.h"
 
-#define TEXT_MAX (SF_FRAME_BODY_MAX - 4096) /* of one frame; 10,000 jobs take 110 KB at most */
+#define TEXT_MAX (SF_FRAME_BODY_MAX - 65536) /* of one frame, with the quotas beside it; 10,000 jobs take 110 KB at most */
 
 struct entry {
 	const struct sf_conf_line *line;

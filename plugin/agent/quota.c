@@ -374,6 +374,7 @@ void quota_tick(struct agent *a, int64_t now)
 	struct quota_pool *pool;
 
 	for (pool = a->pools; pool; pool = pool->next) {
+		remember(pool); /* a minute without a change is one too: the most of the last one does not go on */
 		if (pool->in_force)
 			quota_read_tick(pool, now);
 		if (pool->waiting && (pool->serve || !quota_fresh(a, pool)))
