@@ -43,6 +43,8 @@ static const struct op {
 #define LOGS(name) #name, "Logs_20140328." #name, AWS_LOGS, &json_protocol
 #define STS(name) #name, NULL, AWS_STS, &query_protocol
 #define SNS(name) #name, NULL, AWS_SNS, &query_protocol
+#define QUOTAS(name) #name, "ServiceQuotasV20190624." #name, AWS_QUOTAS, &json_protocol
+#define MONITORING(name) #name, NULL, AWS_MONITORING, &query_protocol
 	[AWS_OP_RUN_TASK] = { ECS(RunTask), false, false },
 	[AWS_OP_DESCRIBE_TASKS] = { ECS(DescribeTasks), true, false },
 	[AWS_OP_STOP_TASK] = { ECS(StopTask), false, false },
@@ -51,6 +53,9 @@ static const struct op {
 	[AWS_OP_DESCRIBE_CLUSTERS] = { ECS(DescribeClusters), true, false },
 	[AWS_OP_GET_LOG_EVENTS] = { LOGS(GetLogEvents), true, false },
 	[AWS_OP_PUBLISH] = { SNS(Publish), false, true },
+	[AWS_OP_GET_SERVICE_QUOTA] = { QUOTAS(GetServiceQuota), true, false },
+	[AWS_OP_GET_DEFAULT_QUOTA] = { QUOTAS(GetAWSDefaultServiceQuota), true, false },
+	[AWS_OP_GET_METRIC_STATISTICS] = { MONITORING(GetMetricStatistics), true, false },
 	[AWS_OP_GET_CALLER_IDENTITY] = { STS(GetCallerIdentity), true, false },
 };
 

@@ -18,6 +18,8 @@ static const struct service {
 	[AWS_ECS] = { "ecs", "AWS_ENDPOINT_URL_ECS", "ecs", false },
 	[AWS_LOGS] = { "logs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "cloudwatch_logs", true },
 	[AWS_SNS] = { "sns", "AWS_ENDPOINT_URL_SNS", "sns", true },
+	[AWS_QUOTAS] = { "servicequotas", "AWS_ENDPOINT_URL_SERVICE_QUOTAS", "service_quotas", true },
+	[AWS_MONITORING] = { "monitoring", "AWS_ENDPOINT_URL_CLOUDWATCH", "cloudwatch", true },
 	[AWS_STS] = { "sts", "AWS_ENDPOINT_URL_STS", "sts", true },
 };
 

@@ -7,7 +7,7 @@
 
 #include "common/base/error.h"
 
-enum aws_service { AWS_ECS, AWS_LOGS, AWS_SNS, AWS_STS, AWS_SERVICE_COUNT };
+enum aws_service { AWS_ECS, AWS_LOGS, AWS_SNS, AWS_QUOTAS, AWS_MONITORING, AWS_STS, AWS_SERVICE_COUNT };
 
 #define AWS_ENDPOINT_URL_MAX 512
 struct aws_endpoint {

@@ -9,6 +9,8 @@
 #include "common/base/spec.h"
 
 #define SF_LADDER_MAX 2
+#define SF_PROVIDER_ON_DEMAND "FARGATE"
+#define SF_PROVIDER_SPOT "FARGATE_SPOT"
 
 /* False where a job asks for Spot, in either way, and the line's Providers do not have it. */
 bool sf_spot_allowed(const struct sf_conf_line *line, enum sf_spot spot);

@@ -22,11 +22,12 @@
  *   SIGNAL    attach    NUMBER                               a signal was caught
  *   STATUS    sfargate  -                                    TEXT (JSON)
  *   SHOW      sfargate  JOB [ARRAY] [CURSOR]                 TEXT [CURSOR] (JSON) or REFUSED; JOB may be an array's id, ARRAY its element
- *   SNAPSHOT  slurmctld -                                    TEXT (JSON {"default_partition":…,"fleet":[{"partition":…,"jobs":"3-7,12"},…]})
+ *   SNAPSHOT  slurmctld -                                    TEXT (JSON {"default_partition":…,"fleet":[{"partition":…,"jobs":"3-7,12"},…],"quotas":[…]})
  *   TASKS     sfargate  [NUMBER] [CURSOR]                    TEXT [CURSOR] (JSON); NUMBER: also those that ended in the last so many seconds
  *   LOGS      sfargate  JOB [ARRAY] [FOLLOW]                 OUTPUT and NOTE …, then EXIT 0; or REFUSED
  *   CONF      sfargate  -                                    TEXT (JSON)
  *   RESUME    sfargate  TEXT                                 TEXT (JSON {"resumed":true}) or REFUSED; TEXT is a partition; root and SlurmUser only
+ *   QUOTA     sfargate  -                                    TEXT (JSON {"quotas":[…]})
  * agent -> who
  *   ACCEPT    -                         the request is taken
  *   REFUSED   TEXT [RETRY]              it is not; the text says why. RETRY=1: not now, ask again (agent still reading its jobs)
@@ -36,7 +37,7 @@
  *   EXIT      NUMBER                    the verdict is with Slurm: exit with this status
  *   TEXT      TEXT [CURSOR]             an answer; with CURSOR it goes on: the same question again, with that cursor
  *
- * STATUS, SHOW, SNAPSHOT, TASKS, LOGS, CONF and RESUME are questions: a connection's next one is read when the answer to the last is
+ * STATUS, SHOW, SNAPSHOT, TASKS, LOGS, CONF, RESUME and QUOTA are questions: a connection's next one is read when the answer to the last is
  * written, and a user has at most 16 connections that ask. The frames of one kind keep their numbers: new ones are appended.
  */
 #define SF_PROTO_VERSION 1
@@ -58,6 +59,7 @@ enum sf_frame_type {
 	SF_FRAME_LOGS,
 	SF_FRAME_CONF,
 	SF_FRAME_RESUME,
+	SF_FRAME_QUOTA,
 	SF_FRAME_ACCEPT = 64,
 	SF_FRAME_REFUSED,
 	SF_FRAME_RELEASE,

@@ -213,6 +213,7 @@ static const struct {
 	{ "invalidsignature", SF_CODE_CLOCK },
 	{ "signaturedoesnotmatch", SF_CODE_CLOCK },
 	{ "resourcenotfound", SF_CODE_ABSENT },
+	{ "nosuchresource", SF_CODE_ABSENT }, /* Service Quotas: no value of this account's own */
 };
 
 static const struct {

@@ -108,9 +108,11 @@ def start_all(sandbox):
     wait("fargate-local")
     register(sandbox)
     # The agent before slurmctld, whose plugin asks for it at once and then only every 2 s: else
-    # the first jobs would be told that the agent does not answer.
+    # the first jobs would be told that the agent does not answer, or that quotas are not known.
     start("agent", *slurmds)
     wait("agent")
+    if sandbox.options["local"]:
+        parts.wait_quotas(sandbox)
     if sandbox.options["slurmdbd"]:
         accounting.wait_accounts(sandbox, loading)
     start("slurmctld")

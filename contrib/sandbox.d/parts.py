@@ -1,6 +1,7 @@
 # The daemons of a sandbox: one table of how each is started and how one sees that it is ready.
 # SPDX-License-Identifier: GPL-2.0-or-later
 import contextlib
+import json
 import os
 import secrets
 import sys
@@ -89,6 +90,22 @@ def _slurmd_ready(node):
 
 def _agent_ready(s):
     return answers(s.path("agent/agent.sock"))
+
+
+def knows_quotas(s):
+    """Whether the agent has read the limit of every quota."""
+    done = proc.run([s.path("bin/sfargate"), "quota", "--json"], environment(s))
+    try:
+        quotas = json.loads(done.stdout)["quotas"]
+    except (ValueError, KeyError):
+        return False
+    return bool(quotas) and all("limit" in quota for quota in quotas)
+
+
+def wait_quotas(s):
+    """Until then each job would be told that its quota is not known."""
+    if not proc.wait_until(lambda: knows_quotas(s), PATIENCE):
+        raise SandboxError(f"the agent has not read its quotas within {PATIENCE} s; see `sandbox log agent`")
 
 
 # -- the table ---------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ PropagateResourceLimits=NONE
 PluginDir={plugin_dir}:{root}/plugins
 PlugStackConfig={root}/etc/plugstack.conf
 JobSubmitPlugins=fargate
+# Quarter vCPUs, more than the quotas will ever be: see License= in fargate.conf.
+Licenses=fargate:16000,fargate_spot:16000
 {prolog}
 SlurmdParameters=config_overrides
 MessageTimeout=60
@@ -84,6 +86,7 @@ FARGATE_CONF = """\
 Region={region}
 Socket={root}/agent/agent.sock
 StateDir={root}/agent/state
+License=fargate SpotLicense=fargate_spot
 PartitionName=fargate Default=YES Cluster=hpc TaskDefinition=slurm-job Container=main Subnets=subnet-a,subnet-b SecurityGroups=sg-1 AssignPublicIp=NO Providers=FARGATE
 PartitionName=spot Cluster=hpc-spot TaskDefinition=slurm-job Container=main Subnets=subnet-a,subnet-b SecurityGroups=sg-1 AssignPublicIp=NO Providers=FARGATE_SPOT,FARGATE
 """

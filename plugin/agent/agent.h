@@ -16,6 +16,7 @@
 #include "common/base/proto.h"
 #include "common/base/spec.h"
 #include "common/base/verdict.h"
+#include "plugin/agent/quota.h"
 #include "plugin/agent/slurm_api.h"
 #include "plugin/agent/store.h"
 #include "plugin/agent/worker.h"
@@ -36,6 +37,7 @@ struct job;
 struct agent;
 struct reader;
 struct alerts;
+struct holds;
 
 enum conn_role { CONN_NEW, CONN_HANDED, CONN_ATTACH, CONN_PROLOG, CONN_QUERY };
 
@@ -114,6 +116,11 @@ struct job {
 	char commented[SF_COMMENT_MAX];
 	struct job_history history;
 	unsigned poll_seen;
+	struct quota_pool *pool; /* quota.c's: where its quarters are reserved, or where it waits for them; NULL = neither */
+	int64_t held;            /* quarters reserved there, 0 = it waits */
+	bool held_flying;        /* ... and they are not yet a task */
+	bool quota_granted;      /* reserved for the next try, which is not stored yet */
+	int64_t noted_at;        /* ms: when its AdminComment last named the quota it waits for */
 	bool lane_granted; /* counts against its partition's MaxVcpu before it is launched */
 	int lane;          /* admit.c's: what it was to its partition's MaxVcpu at the last tick */
 	int64_t lane_at;   /* ms: MaxVcpu is not looked at before */
@@ -169,6 +176,9 @@ struct agent {
 	char cluster_problem[SF_ERROR_MAX];
 	struct definitions *definitions;
 	struct pause *pauses;
+	struct quota_pool *pools;
+	struct quota_note quota_notes[QUOTA_NOTES]; /* the first of those that are PENDING (Licenses) */
+	int64_t quota_note_at;                      /* ms */
 	struct job *table[JOB_BUCKETS];
 	struct job *jobs;
 	size_t n_jobs;
@@ -187,6 +197,7 @@ struct agent {
 	int64_t log_spare_at; /* ms of the last call for `sfargate logs` */
 	struct reader *readers;
 	int64_t prune_at; /* ms */
+	struct holds *holds;   /* hold.h; NULL = there were none yet */
 	struct alerts *alerts; /* NULL = there was none yet */
 	char *fleet; /* fleet.c's: what the snapshot says of Slurm's jobs, JSON; NULL = not known yet */
 	char aws_problem[SF_ERROR_MAX]; /* last thing AWS refused, "" = none */
@@ -290,7 +301,10 @@ void retry_failed(struct job *job, enum sf_class c, const char *words);
 void retry_paused(struct job *job, const char *words);
 /* Before a new try: true when AWS shows no task of the earlier ones; asks it when it is time to. */
 bool retry_clear(struct job *job, int64_t now);
-void retry_wake(const struct job *gone); /* its task is STOPPED: the first of those that wait for the quota ask again */
+/* So much of the pool came free: the first of those whom RunTask refused for the quota ask again. */
+void retry_wake(struct quota_pool *pool, int64_t quarters);
+/* The rungs of a job's ladder, whatever the quotas say; how many. */
+size_t retry_ladder(const struct job *job, const char *providers[SF_LADDER_MAX]);
 void retry_stuck(struct job *job); /* after each description of a task */
 
 /* pause.c */
@@ -372,6 +386,8 @@ void job_on_slurm(struct job *job, const struct slurm_brief *brief);
 void agent_slurm_problem(struct agent *a, const char *text); /* NULL = slurmctld answers */
 
 /* fleet.c: take from a list of all of Slurm's jobs which of them are ours. */
+/* The first of the job's partitions (a list while it waits) that has a line, or NULL. */
+const struct sf_conf_line *fleet_line(const struct sf_conf *conf, const struct slurm_brief *brief);
 void fleet_update(struct agent *a, const struct slurm_brief *briefs, size_t n);
 
 /* server.c: connections. */

@@ -15,6 +15,7 @@
 
 #include "common/base/log.h"
 #include "plugin/agent/agent.h"
+#include "plugin/agent/hold.h"
 
 #define ANSWER_MS 12000 /* libslurm tries for MessageTimeout, 10 s by default */
 
@@ -80,7 +81,7 @@ static int hold_against(const struct slurm_cluster *cluster, const struct sf_con
 	if (misfit)
 		return sf_err(err, "%s: %s", conf->path, misfit);
 	slurm_api_init();
-	return slurm_api_check_conf(conf, err);
+	return slurm_api_check_conf(conf, err) != 0 ? -1 : hold_check_conf(conf, err);
 }
 
 static int print(const struct sf_conf *conf)

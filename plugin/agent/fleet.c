@@ -7,15 +7,14 @@
 #include "common/base/text.h"
 #include "plugin/agent/agent.h"
 
-#define TEXT_MAX (SF_FRAME_BODY_MAX - 4096) /* of one frame; 10,000 jobs take 110 KB at most */
+#define TEXT_MAX (SF_FRAME_BODY_MAX - 65536) /* of one frame, with the quotas beside it; 10,000 jobs take 110 KB at most */
 
 struct entry {
 	const struct sf_conf_line *line;
 	uint32_t id;
 };
 
-/* The first of the job's partitions (a list while it waits) that has a line. */
-static const struct sf_conf_line *line_of(const struct sf_conf *conf, const struct slurm_brief *brief)
+const struct sf_conf_line *fleet_line(const struct sf_conf *conf, const struct slurm_brief *brief)
 {
 	const struct sf_conf_line *line = NULL;
 	char list[sizeof(brief->partition)], *rest, *name;
@@ -47,7 +46,7 @@ static size_t collect(const struct sf_conf *conf, const struct slurm_brief *brie
 	size_t found = 0, i;
 
 	for (i = 0; i < n; i++) {
-		line = unfinished(&briefs[i]) ? line_of(conf, &briefs[i]) : NULL;
+		line = unfinished(&briefs[i]) ? fleet_line(conf, &briefs[i]) : NULL;
 		if (!line)
 			continue;
 		out[found++] = (struct entry){line, briefs[i].job_id};

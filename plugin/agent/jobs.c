@@ -206,6 +206,7 @@ static void load_one(void *ctx, struct job_row *row)
 	job_insert(a, job);
 	job->unsure = job->row.request != NULL;
 	follow_reset(job);
+	quota_sync(job);
 	sf_log_info("job %lld: found in jobs.db, task %s", (long long)row->job_id, row->task_id ? row->task_id : "-");
 }
 
@@ -271,6 +272,7 @@ void job_close(struct job *job)
 	job_remove(job);
 	job->line = NULL; /* no reload looks after it any more */
 	job->closed = true;
+	quota_sync(job);
 	if (job->flying == 0)
 		job_free(job);
 }
@@ -317,6 +319,7 @@ void job_tick(struct job *job, int64_t now)
 	ending_tick(job, now);
 	tell_tick(job, now);
 	lane_tick(job);
+	quota_sync(job);
 	if (finished(job) && !job->committing && !job->agent->store_down)
 		job_close(job);
 }

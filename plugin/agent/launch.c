@@ -178,19 +178,27 @@ static void define_tick(struct job *job, int64_t now)
 		job_decide(job, SF_CLASS_CONFIG, text);
 		return;
 	}
-	if (!retry_clear(job, now) || !pause_asks(job, now))
+	if (!retry_clear(job, now))
 		return;
-	answer = lane_ask(job, now) ? definition_ask(job, now) : NULL;
+	if (quota_never(job, text)) {
+		job_decide(job, SF_CLASS_QUOTA_SIZE, text);
+		return;
+	}
+	if (!pause_asks(job, now) || !lane_ask(job, now)) {
+		quota_leave(job);
+		return;
+	}
+	answer = definition_ask(job, now);
 	if (!answer)
 		return;
-	if (answer->def) {
+	if (answer->def && quota_ask(job)) {
 		job_set(&job->row.definition, answer->def->arn);
 		job_set(&job->row.container, answer->def->container);
 		job_set(&job->row.log_group, answer->def->log_group);
 		job_set(&job->row.log_prefix, answer->def->log_prefix);
 		job->row.stage = STAGE_LAUNCH;
 		prepare_try(job, answer->def);
-	} else if (sf_class_action(answer->problem) != SF_ACT_WAIT) {
+	} else if (!answer->def && sf_class_action(answer->problem) != SF_ACT_WAIT) {
 		refused(job, answer->problem, answer->text);
 	}
 }
@@ -239,6 +247,8 @@ static void launch_refused(struct job *job, enum sf_class c, const char *text)
 		send_again(job, text);
 		return;
 	}
+	if (c == SF_CLASS_QUOTA || c == SF_CLASS_QUOTA_SIZE)
+		quota_refused(job);
 	request_done(job);
 	if (job->row.stop_reason) {
 		/* Slurm has ended this start already: there is no task, and nothing to tell. */

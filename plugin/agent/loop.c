@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "plugin/agent/agent.h"
+#include "plugin/agent/hold.h"
 
 #define PRIORITY_NORMAL 0
 #define PRIORITY_FLUSH 1 /* after everything of this turn */
@@ -158,6 +159,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	retry_store(a);
 	poll_tick(a, now);
 	reload_tick(a, now);
+	quota_tick(a, now);
+	hold_tick(a, now);
 	for (job = a->jobs; job; job = next) {
 		next = job->next;
 		job_tick(job, now);
@@ -183,7 +186,8 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	sf_log_info("signal %d: leaving; tasks run on and are found again at the next start", (int)fd);
-	event_base_loopbreak(a->base);
+	if (!hold_leave(a))
+		event_base_loopbreak(a->base);
 }
 
 static int make_events(struct agent *a, int worker_fd, struct sf_error *err)
@@ -232,6 +236,7 @@ int agent_start(struct agent *a, struct sf_error *err)
 	if (!a->definitions)
 		return sf_err(err, "out of memory");
 	a->started = agent_now(a);
+	quota_lines(a);
 	if (reload_start(a, err) != 0 || jobs_load(a, err) != 0)
 		return -1;
 	return server_start(a, err);
@@ -257,9 +262,11 @@ void agent_stop(struct agent *a)
 	aws_http_free(a->http);
 	readers_free(a);
 	alerts_free(a);
+	hold_free(a);
 	jobs_free(a);
 	definitions_free(a->definitions);
 	pauses_free(a);
+	quota_free(a);
 	store_close(a->store);
 	for (i = 0; i < SF_COUNT(events); i++)
 		if (*events[i])

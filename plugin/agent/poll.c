@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "plugin/agent/agent.h"
 #include "plugin/agent/compat.h"
+#include "plugin/agent/hold.h"
 
 #define CLUSTER_RETRY_MS 2000
 #define CLUSTER_REFRESH_MS 60000
@@ -132,6 +133,8 @@ static void on_jobs(struct work *w, void *ctx)
 	if (w->changed) {
 		apply_list(a, w);
 		fleet_update(a, w->briefs, w->n_briefs);
+		quota_pending(a, w->briefs, w->n_briefs);
+		hold_jobs(a, w->briefs, w->n_briefs);
 	}
 	for (job = a->jobs; job; job = next) {
 		next = job->next;

@@ -9,6 +9,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "plugin/agent/agent.h"
+#include "plugin/agent/hold.h"
 
 #define NAMES_MAX 200 /* of environment variables shown */
 #define PAGE_MAX 200
@@ -57,7 +58,9 @@ static sf_json *paused(const struct agent *a)
 char *query_status(struct agent *a)
 {
 	sf_auto_json sf_json *out = sf_json_new_object();
+	char licenses[SF_ERROR_MAX];
 
+	hold_problem(a, licenses);
 	sf_json_set_str(out, "cluster", a->cluster_known ? a->cluster.name : NULL);
 	sf_json_set_str(out, "instance", a->instance);
 	sf_json_set_int(out, "started", a->started);
@@ -66,6 +69,7 @@ char *query_status(struct agent *a)
 	sf_json_set_str(out, "slurmctld", a->slurm_down ? "no answer" : a->cluster_known ? "ok" : "not asked yet");
 	sf_json_set_str(out, "problem", a->cluster_problem[0] ? a->cluster_problem : NULL);
 	sf_json_set_str(out, "conf_refused", a->reload.refused[0] ? a->reload.refused : NULL);
+	sf_json_set_str(out, "license_problem", licenses[0] ? licenses : NULL);
 	sf_json_set_str(out, "aws", a->aws_problem[0] ? a->aws_problem : "ok");
 	sf_json_set_str(out, "store", a->store_down ? "cannot be written" : "ok");
 	alerts_status(a, out);
@@ -446,5 +450,6 @@ char *query_snapshot(struct agent *a)
 		sf_json_set_str(out, "default_partition", a->cluster.default_partition);
 	if (a->fleet && sf_json_parse(a->fleet, strlen(a->fleet), &fleet, &err) == 0)
 		sf_json_set(out, "fleet", fleet);
+	sf_json_set(out, "quotas", query_quota_snapshot(a));
 	return sf_json_text(out);
 }

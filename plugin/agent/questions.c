@@ -116,6 +116,13 @@ static void on_conf(struct conn *c, const struct sf_frame *f)
 	answer(c, query_conf(c->agent), "");
 }
 
+/* Numbers of the account, no job of anybody's: whoever waits may know what for. */
+static void on_quota(struct conn *c, const struct sf_frame *f)
+{
+	(void)f;
+	answer(c, query_quota(c->agent), "");
+}
+
 /* A partition that pause.c keeps closed. */
 static void on_resume(struct conn *c, const struct sf_frame *f)
 {
@@ -267,7 +274,7 @@ bool question_frame(struct conn *c, const struct sf_frame *f)
 	} handlers[] = {
 		{ SF_FRAME_STATUS, on_status }, { SF_FRAME_SHOW, on_show }, { SF_FRAME_SNAPSHOT, on_snapshot },
 		{ SF_FRAME_TASKS, on_tasks },   { SF_FRAME_LOGS, on_logs }, { SF_FRAME_CONF, on_conf },
-		{ SF_FRAME_RESUME, on_resume },
+		{ SF_FRAME_RESUME, on_resume }, { SF_FRAME_QUOTA, on_quota },
 	};
 	size_t i;
 

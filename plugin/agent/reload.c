@@ -114,6 +114,7 @@ static void take(struct agent *a, struct sf_conf *conf)
 	a->reload.loaded = agent_now(a);
 	sf_log_info("%s: the changed file is in force, %zu partitions", conf->path, conf->n_lines);
 	say_warnings(conf);
+	quota_lines(a);
 	take_lines(a);
 	sf_conf_free(old);
 	a->cluster_at = agent_now_ms(a);

@@ -17,9 +17,25 @@
 #define SPOT_INTERRUPTIONS 2 /* then On-Demand, where the ladder has it */
 
 /* --- the ladder: provider by provider, and for each subnet by subnet ------------------------------------------------ */
-static size_t providers_of(const struct job *job, const char *providers[SF_LADDER_MAX])
+size_t retry_ladder(const struct job *job, const char *providers[SF_LADDER_MAX])
 {
 	return sf_ladder(job->line, job->spec.spot, job->tally.interruptions >= SPOT_INTERRUPTIONS, providers);
+}
+
+/* Without those whose quota the job can never fit into; where that leaves none, quota_never() has the word. */
+static size_t providers_of(const struct job *job, const char *providers[SF_LADDER_MAX])
+{
+	const char *all[SF_LADDER_MAX];
+	size_t n = retry_ladder(job, all), left = 0, i;
+
+	for (i = 0; i < n; i++)
+		if (!quota_too_small(job, all[i]))
+			providers[left++] = all[i];
+	if (left == 0)
+		return retry_ladder(job, providers);
+	for (i = left; i < SF_LADDER_MAX; i++)
+		providers[i] = NULL;
+	return left;
 }
 
 static size_t subnets_of(const struct job *job)
@@ -259,35 +275,28 @@ bool retry_clear(struct job *job, int64_t now)
 }
 
 /* --- a vCPU came free ------------------------------------------------------------------------------------------------------ */
-static bool same(const char *a, const char *b)
+static bool waits_for(const struct job *job, const struct quota_pool *pool)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	return job->row.stage == STAGE_DEFINE && job->row.doubt && job->phase == SF_PHASE_QUOTA && quota_job_pool(job) == pool;
 }
 
-static bool waits_for(const struct job *job, const struct job *gone)
+void retry_wake(struct quota_pool *pool, int64_t quarters)
 {
-	return job->row.stage == STAGE_DEFINE && job->row.doubt && job->phase == SF_PHASE_QUOTA && same(job->row.profile, gone->row.profile) &&
-	       same(job->row.region, gone->row.region);
-}
-
-void retry_wake(const struct job *gone)
-{
-	uint64_t free_units = gone->spec.size.cpu_units, used = 0;
 	struct job *job, *oldest;
+	int64_t used = 0;
 
 	/* The oldest first, as many as fit into what came free, and one at least: nobody knows what was free before. */
 	do {
 		oldest = NULL;
-		for (job = gone->agent->jobs; job; job = job->next)
-			if (waits_for(job, gone) && job->row.retry_at > agent_now_ms(job->agent) &&
-			    (!oldest || job->row.created < oldest->row.created ||
-			     (job->row.created == oldest->row.created && job->row.job_id < oldest->row.job_id)))
+		for (job = pool ? pool->agent->jobs : NULL; job; job = job->next)
+			if (waits_for(job, pool) && job->row.retry_at > agent_now_ms(job->agent) &&
+			    (!oldest || quota_by_age(&job, &oldest) < 0))
 				oldest = job;
 		if (!oldest)
 			return;
 		oldest->row.retry_at = agent_now_ms(oldest->agent);
-		used += oldest->spec.size.cpu_units;
-	} while (used < free_units);
+		used += quota_quarters(oldest);
+	} while (used < quarters);
 }
 
 /* --- a start that does not come about ------------------------------------------------------------------------------------- */

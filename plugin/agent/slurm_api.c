@@ -20,6 +20,17 @@ static int slurm_error_text(struct sf_error *err, const char *what)
 	return sf_err(err, "%s: %s", what, slurm_strerror(compat_errno()));
 }
 
+/* Half a number would be another number. */
+static void copy_licenses(struct slurm_brief *brief, const char *list)
+{
+	char *end;
+
+	if (!list || sf_copy(brief->licenses, sizeof(brief->licenses), list))
+		return;
+	end = strrchr(brief->licenses, ',');
+	*(end ? end : brief->licenses) = '\0';
+}
+
 static struct slurm_brief brief_of(const job_info_t *info)
 {
 	struct slurm_brief brief = {
@@ -31,11 +42,19 @@ static struct slurm_brief brief_of(const job_info_t *info)
 		.admin_held = (info->job_state & JOB_STATE_BASE) == JOB_PENDING && info->priority == 0 && info->state_reason == WAIT_HELD,
 		.suspended = (info->job_state & JOB_STATE_BASE) == JOB_SUSPENDED,
 		.says_suspended = info->admin_comment && strstr(info->admin_comment, SLURM_SUSPENDED_NOTE),
+		.waits_license = (info->job_state & JOB_STATE_BASE) == JOB_PENDING && info->state_reason == WAIT_LICENSES,
+		.waits_untold = (info->job_state & JOB_STATE_BASE) == JOB_PENDING && info->priority &&
+				(info->state_reason == WAIT_NO_REASON || info->state_reason == WAIT_PRIORITY),
+		.priority = info->priority,
+		.start = info->start_time,
 		.array_job_id = info->array_job_id,
 	};
 
 	sf_copy(brief.partition, sizeof(brief.partition), info->partition ? info->partition : "");
 	sf_copy(brief.node, sizeof(brief.node), info->batch_host ? info->batch_host : "");
+	copy_licenses(&brief, info->licenses);
+	if (brief.life == LIFE_PENDING && info->admin_comment)
+		sf_copy(brief.comment, sizeof(brief.comment), info->admin_comment);
 	return brief;
 }
 

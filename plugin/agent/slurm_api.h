@@ -55,9 +55,15 @@ struct slurm_brief {
 	bool admin_held;     /* waits with reason JobHeldAdmin: its user cannot release it */
 	bool suspended;      /* scontrol suspend */
 	bool says_suspended; /* the AdminComment ends with SLURM_SUSPENDED_NOTE */
+	bool waits_license;  /* PENDING (Licenses) */
+	bool waits_untold;   /* PENDING, and Slurm has not said why: any update of a job, as of its AdminComment, makes it forget */
+	uint32_t priority;
+	time_t start;        /* while LIFE_ACTIVE: since when */
 	uint32_t array_job_id; /* 0 = not an array */
 	char partition[64];    /* a list while it waits, cut where it is longer */
 	char node[64];         /* of the batch step; "" while it waits */
+	char licenses[128];    /* "fargate:4,matlab:1" as asked for, cut behind one of them where the list is longer */
+	char comment[96];      /* the beginning of its AdminComment, of a job that waits */
 };
 #define SLURM_SUSPENDED_NOTE "suspended in Slurm, but the Fargate task runs on and costs; scancel ends it"
 

@@ -219,7 +219,7 @@ static int open_database(struct store *s, const char *dir, struct sf_error *err)
 	return 0;
 }
 
-static int read_meta(struct store *s, const char *name, char *out, size_t size, struct sf_error *err)
+int store_text(struct store *s, const char *name, char *out, size_t size, struct sf_error *err)
 {
 	sqlite3_stmt *q = NULL;
 	int rc = -1;
@@ -246,7 +246,7 @@ out:
 	return rc;
 }
 
-static int write_meta(struct store *s, const char *name, const char *value, struct sf_error *err)
+int store_put_text(struct store *s, const char *name, const char *value, struct sf_error *err)
 {
 	sqlite3_stmt *q = NULL;
 	int rc = -1;
@@ -267,7 +267,7 @@ static int find_instance(struct store *s, const char *want, char instance[9], st
 
 	if (want && strlen(want) > 8)
 		return sf_err(err, "Instance '%s' is longer than 8 characters", want);
-	if (read_meta(s, "instance", instance, 9, err) != 0)
+	if (store_text(s, "instance", instance, 9, err) != 0)
 		return -1;
 	if (want ? strcmp(want, instance) == 0 : instance[0] != '\0')
 		return 0;
@@ -277,7 +277,7 @@ static int find_instance(struct store *s, const char *want, char instance[9], st
 		sf_hex(raw, sizeof(raw), instance);
 	else
 		return sf_err(err, "no random numbers: %s", strerror(errno));
-	return write_meta(s, "instance", instance, err);
+	return store_put_text(s, "instance", instance, err);
 }
 
 int store_open(const char *dir, const char *want, char instance[9], struct store **out, struct sf_error *err)

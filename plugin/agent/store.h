@@ -4,6 +4,7 @@
 #define PLUGIN_AGENT_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/error.h"
@@ -92,6 +93,10 @@ struct store;
  */
 int store_open(const char *dir, const char *want, char instance[9], struct store **out, struct sf_error *err);
 void store_close(struct store *s);
+
+/* A text of the agent's own under a name; "" when there is none. Written at once, or with the open transaction. */
+int store_text(struct store *s, const char *name, char *out, size_t size, struct sf_error *err);
+int store_put_text(struct store *s, const char *name, const char *value, struct sf_error *err);
 
 /* Write a row (insert or replace). Rows of one loop turn share a transaction that store_commit() ends. */
 int store_put(struct store *s, const struct job_row *row, struct sf_error *err);

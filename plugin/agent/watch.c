@@ -24,7 +24,7 @@ struct batch {
 static int64_t describe_interval(const struct job *job)
 {
 	if (job->ended || job->row.telling >= TELL_DECIDED)
-		return EVERY_STOPPING_MS;
+		return quota_wanted(job) ? EVERY_LAUNCHING_MS : EVERY_STOPPING_MS;
 	if (job->row.stop_reason || job->row.abandon || job->phase == SF_PHASE_STOPPING)
 		return DESCRIBE_URGENT_MS;
 	return job->row.started ? EVERY_RUNNING_MS : EVERY_LAUNCHING_MS;
@@ -36,7 +36,7 @@ void task_over(struct job *job)
 		return;
 	job->row.stage = STAGE_OVER;
 	job_save(job);
-	retry_wake(job);
+	retry_wake(job->pool, quota_quarters(job));
 }
 
 /* Its last description says so, or AWS knows it no more: what was to be stopped for another try, or failed to start. */
@@ -46,7 +46,7 @@ static bool try_over(struct job *job)
 
 	if (job->row.stop_reason || job->row.telling != TELL_NOTHING || (!job->row.abandon && (job->row.started || !retry_class(c))))
 		return false;
-	retry_wake(job);
+	retry_wake(job->pool, quota_quarters(job));
 	retry_failed(job, c, job->row.reason);
 	return true;
 }

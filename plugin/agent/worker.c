@@ -62,6 +62,7 @@ static void work_free(struct work *w)
 	free(w->comment);
 	free(w->refused_comment);
 	free(w->briefs);
+	free(w->holds);
 	sf_conf_free(w->conf);
 	slurm_job_free(&w->job);
 	sf_strv_free(w->groups);
@@ -184,6 +185,8 @@ static int perform(struct worker *worker, struct work *w)
 		return slurm_api_end_time(w->job_id, w->when, &w->err);
 	case WORK_USER_HOLD:
 		return slurm_api_user_hold(w->job_id, &w->err);
+	case WORK_HOLDS:
+		return slurm_api_holds(w->holds, w->n_holds, &w->err);
 	case WORK_TELL:
 		return tell(w);
 	}

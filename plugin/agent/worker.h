@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "plugin/agent/slurm_api.h"
+#include "plugin/agent/slurm_resv.h"
 
 enum work_kind {
 	WORK_CLUSTER,  /* slurm_api_cluster + slurm_api_check_conf */
@@ -17,6 +18,7 @@ enum work_kind {
 	WORK_COMMENT,  /* slurm_api_comment; low priority, the latest per job wins */
 	WORK_END_TIME, /* slurm_api_end_time */
 	WORK_USER_HOLD, /* slurm_api_user_hold */
+	WORK_HOLDS,    /* slurm_api_holds */
 	WORK_TELL      /* a verdict: the comment, then what `tell` says */
 };
 
@@ -44,6 +46,8 @@ struct work {
 	struct sf_conf *conf;  /* WORK_CLUSTER; a reference of its own */
 	void (*done)(struct work *w, void *ctx); /* on the event loop; w is freed afterwards */
 	void *ctx;
+	struct slurm_hold *holds; /* heap; WORK_HOLDS, request and answer */
+	size_t n_holds;
 	/* the answer */
 	int rc;
 	struct sf_error err;

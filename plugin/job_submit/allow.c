@@ -105,16 +105,14 @@ bool js_allow_spot(const struct sf_options *o, const struct sf_conf *conf, const
 	return false;
 }
 
-bool js_allow_size(const struct sf_conf_line *line, struct js_outcome *out)
+bool js_allow_size(const struct js_job *job, const struct sf_options *o, const struct sf_conf_line *line, struct js_outcome *out)
 {
 	char vcpu[16];
 
 	if (!line->max_vcpu || out->spec.size.cpu_units <= (uint64_t)line->max_vcpu * 1024)
 		return true;
 	sf_size_vcpu_text(out->spec.size.cpu_units, vcpu);
-	js_refuse(out, JS_WHY_SIZE,
-		  "%s vCPU is more than the jobs of partition '%s' may have together, %u: ask for less with "
-		  "-c, -n or --fargate-cpu",
-		  vcpu, line->name, line->max_vcpu);
+	js_refuse(out, JS_WHY_SIZE, "job needs %s vCPU, MaxVcpu of partition '%s' is %u; %s or another partition (-p)", vcpu,
+		  line->name, line->max_vcpu, js_cure(job, o, &out->spec));
 	return false;
 }

@@ -125,7 +125,7 @@ static bool check_size(const struct js_job *job, const struct sf_options *o, con
 	out->cpus = out->spec.size.cpu_units <= 1024 ? 1 : out->spec.size.cpu_units / 1024;
 	if (note[0])
 		js_inform(out, note);
-	return js_allow_size(line, out);
+	return js_allow_size(job, o, line, out);
 }
 
 /* --fargate-storage, else --tmp, in whole GiB. */
@@ -223,7 +223,7 @@ static void accept_job(const struct sf_conf_line *line, const struct js_world *w
 	const struct sf_comment c = {
 		.phase = down ? SF_PHASE_AGENT_DOWN : SF_PHASE_SUBMITTED,
 		.size = out->spec.size,
-		.provider = sf_ladder_first(line, out->spec.spot, false),
+		.provider = out->provider,
 	};
 
 	sf_copy(out->spec.sid, sizeof(out->spec.sid), world->sid);
@@ -236,8 +236,6 @@ static void accept_job(const struct sf_conf_line *line, const struct js_world *w
 		return;
 	}
 	sf_comment_format(&c, out->comment);
-	if (down)
-		js_inform(out, "the agent does not answer; the job will wait");
 	out->verdict = JS_OFFLOAD;
 }
 
@@ -251,12 +249,14 @@ static void check_ours(const struct js_job *job, const struct sf_options *o, con
 	/* A list slurmctld will refuse by itself leaves the variables out. */
 	if (job->array && sf_array_parse(job->array, &out->spec.array) != 0)
 		out->spec.array = (struct sf_array){ 0 };
-	if (!line || !js_allow_user(job, line, world, out) || !js_allow_account(job, line, out) ||
+	if (!line || !js_licenses_ok(job, true, world->conf, out) || !js_allow_user(job, line, world, out) || !js_allow_account(job, line, out) ||
 	    !js_allow_definition(o, line, out) || !js_allow_spot(o, world->conf, line, out) || !check_size(job, o, line, out) ||
 	    !check_storage(job, o, out) || !check_args(job, out) || !check_env(job, o, out) || !check_fits(job, line, out))
 		return;
 	js_shape_inform(job, line, out);
-	accept_job(line, world, out);
+	if (js_quota_ok(job, o, line, world, out) &&
+	    js_licenses_add(job, line, !strcmp(out->provider, SF_PROVIDER_SPOT), out))
+		accept_job(line, world, out);
 }
 
 /* A job without --fargate: nobody else's business, unless it would land on a gateway. */
@@ -268,8 +268,10 @@ static void check_other(const struct js_job *job, const struct js_world *world, 
 	struct js_job implied = *job;
 
 	out->verdict = JS_PASS;
-	if (!line)
+	if (!line) {
+		js_licenses_ok(job, false, world->conf, out);
 		return;
+	}
 	if (!line->implicit || !job->script || strcmp(line->name, where) != 0) {
 		refuse_other(line, out);
 		return;
@@ -314,4 +316,6 @@ void js_outcome_free(struct js_outcome *out)
 	sf_spec_free(&out->spec);
 	free(out->spec_text);
 	out->spec_text = NULL;
+	free(out->licenses);
+	out->licenses = NULL;
 }

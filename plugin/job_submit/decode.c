@@ -96,6 +96,7 @@ static void decode_wishes(const job_desc_msg_t *desc, struct js_job *job)
 	job->features = text_or_null(desc->features);
 	if (!job->features)
 		job->features = text_or_null(desc->batch_features);
+	job->licenses = desc->licenses;
 	job->burst_buffer = text_or_null(desc->burst_buffer);
 	job->std_in = decode_stdin(desc->std_in);
 	job->std_err = text_or_null(desc->std_err);

@@ -1,4 +1,4 @@
-/* Writes a decision back into job_desc_msg_t: partition, CPUs, memory, the spec in both environments, AdminComment. */
+/* Writes a decision back into job_desc_msg_t: partition, CPUs, memory, licenses, the spec in both environments, AdminComment. */
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
@@ -101,6 +101,8 @@ void js_encode(const struct js_outcome *outcome, job_desc_msg_t *desc)
 {
 	set_string(&desc->partition, outcome->spec.partition);
 	set_string(&desc->admin_comment, outcome->comment);
+	if (outcome->licenses)
+		set_string(&desc->licenses, outcome->licenses);
 	encode_cpus(outcome->cpus, desc);
 	encode_layout(desc);
 	desc->pn_min_memory = outcome->mem_mib ? outcome->mem_mib : NO_VAL64;

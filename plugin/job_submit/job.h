@@ -26,6 +26,7 @@ struct js_job {
 	const char *req_nodes; /* -w, -F */
 	const char *features;  /* -C, --batch */
 	const char *burst_buffer;
+	const char *licenses;  /* -L; of an update also "", for none */
 	const char *std_in;    /* -i, when it is not /dev/null */
 	const char *std_err;   /* -e */
 	bool het;              /* component of a heterogeneous job */
@@ -53,6 +54,7 @@ struct js_job {
 
 struct js_groups;
 struct js_fleet;
+struct js_quotas;
 
 enum js_agent { JS_AGENT_UNKNOWN, JS_AGENT_ALIVE, JS_AGENT_DEAD };
 
@@ -64,6 +66,8 @@ struct js_world {
 	const char *default_partition; /* Slurm's; NULL = not known */
 	const struct js_groups *groups; /* members of the groups that conf names; NULL = not looked up yet */
 	const struct js_fleet *fleet;   /* which jobs are on Fargate; NULL = not known */
+	const struct js_quotas *quotas; /* NULL = the agent has never told */
+	int64_t quotas_age;		/* seconds since it has */
 	int64_t now;
 	char sid[17];
 };
@@ -83,6 +87,7 @@ enum js_why {
 	JS_WHY_RIGHTS,
 	JS_WHY_ACCOUNT,
 	JS_WHY_FEATURES,
+	JS_WHY_LICENSE,
 	JS_WHY_MEMORY,
 	JS_WHY_COUNT
 };
@@ -94,6 +99,8 @@ struct js_outcome {
 	/* The rest is set for JS_OFFLOAD only. */
 	struct sf_spec spec;
 	char *spec_text;
+	const char *provider; /* the first that the job will be tried on; borrowed from conf or static */
+	char *licenses;   /* all that the job is to have; NULL = as they are */
 	uint32_t cpus;    /* CPUs of Slurm's record: max(1, vCPU) */
 	uint64_t mem_mib; /* memory of Slurm's record, per node; 0 = not asked */
 	char comment[SF_COMMENT_MAX];

@@ -37,6 +37,7 @@ static const int slurm_errors[JS_WHY_COUNT] = {
 	[JS_WHY_RIGHTS] = ESLURM_ACCESS_DENIED,
 	[JS_WHY_ACCOUNT] = ESLURM_INVALID_ACCOUNT,
 	[JS_WHY_FEATURES] = ESLURM_INVALID_FEATURE,
+	[JS_WHY_LICENSE] = ESLURM_INVALID_LICENSES,
 	[JS_WHY_MEMORY] = SLURM_ERROR,
 };
 
@@ -106,6 +107,8 @@ static void see_known(const struct js_snapshot *s, struct js_world *w)
 	w->agent = s->agent;
 	w->groups = s->groups;
 	w->fleet = s->fleet;
+	w->quotas = s->quotas;
+	w->quotas_age = s->quotas_age;
 	w->default_partition = s->default_partition[0] ? s->default_partition : NULL;
 }
 

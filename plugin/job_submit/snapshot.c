@@ -18,6 +18,7 @@
 #include "common/base/text.h"
 #include "plugin/job_submit/fleet.h"
 #include "plugin/job_submit/groups.h"
+#include "plugin/job_submit/quotas.h"
 
 #define TICK_MS 1000
 #define ASK_EVERY 2 /* ticks */
@@ -32,6 +33,8 @@ struct js_shared {
 	struct sf_error error; /* when conf is NULL */
 	struct js_groups *groups;
 	struct js_fleet *fleet;
+	struct js_quotas *quotas;
+	int64_t asked_ms; /* when the agent was asked for quotas */
 };
 
 /* Shared with slurmctld's threads, under the lock. */
@@ -70,7 +73,17 @@ static void shared_drop(struct js_shared *s)
 	sf_conf_free(s->conf);
 	js_groups_free(s->groups);
 	js_fleet_free(s->fleet);
+	js_quotas_free(s->quotas);
 	free(s);
+}
+
+/* Goes on while the machine sleeps: a quota ages then too. */
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void js_snapshot_get(struct js_snapshot *out)
@@ -91,6 +104,8 @@ void js_snapshot_get(struct js_snapshot *out)
 	out->conf_error = s[JS_SHARE_CONF] ? s[JS_SHARE_CONF]->error.text : "out of memory";
 	out->groups = s[JS_SHARE_GROUPS] ? s[JS_SHARE_GROUPS]->groups : NULL;
 	out->fleet = s[JS_SHARE_FLEET] ? s[JS_SHARE_FLEET]->fleet : NULL;
+	out->quotas = s[JS_SHARE_QUOTAS] ? s[JS_SHARE_QUOTAS]->quotas : NULL;
+	out->quotas_age = s[JS_SHARE_QUOTAS] ? (now_ms() - s[JS_SHARE_QUOTAS]->asked_ms + 999) / 1000 : 0;
 }
 
 void js_snapshot_put(struct js_snapshot *s)
@@ -201,14 +216,6 @@ static void conf_watch(void)
 		groups_load(current[JS_SHARE_CONF]->conf);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Wait until fd can be read; false when time is up or we are to stop. */
 static bool wait_readable(int fd, int64_t deadline)
 {
@@ -259,8 +266,23 @@ static void take_fleet(const sf_json *array)
 		shared_drop(s);
 }
 
-/* An agent that answers anything is alive; only TEXT carries the partition and the jobs. */
-static void take_answer(const struct sf_frame *frame)
+/* What cannot be read leaves the quotas of before too: they grow old. */
+static void take_quotas(const sf_json *array, int64_t asked_ms)
+{
+	struct js_shared *s = array ? shared_new() : NULL;
+
+	if (s) {
+		s->quotas = js_quotas_parse(array);
+		s->asked_ms = asked_ms;
+	}
+	if (s && s->quotas)
+		publish(JS_SHARE_QUOTAS, s);
+	else
+		shared_drop(s);
+}
+
+/* An agent that answers anything is alive; only TEXT carries the partition, the jobs and the quotas. */
+static void take_answer(const struct sf_frame *frame, int64_t asked_ms)
 {
 	sf_auto_free char *text = sf_frame_dup(frame, SF_FIELD_TEXT, ANSWER_MAX);
 	sf_auto_json sf_json *json = NULL;
@@ -270,11 +292,12 @@ static void take_answer(const struct sf_frame *frame)
 		sf_log_debug("job_submit/fargate: the agent's snapshot: %s", err.text);
 	publish_agent(JS_AGENT_ALIVE, sf_json_str(json, "default_partition"));
 	take_fleet(sf_json_array(json, "fleet"));
+	take_quotas(sf_json_array(json, "quotas"), asked_ms);
 }
 
 static void ask_agent(const char *path)
 {
-	const int64_t deadline = now_ms() + ASK_MS;
+	const int64_t asked_ms = now_ms(), deadline = asked_ms + ASK_MS;
 	sf_auto_free unsigned char *buf = malloc(ANSWER_MAX);
 	struct sf_frame_out request;
 	struct sf_frame answer;
@@ -285,7 +308,7 @@ static void ask_agent(const char *path)
 	sf_frame_begin(&request, buf, ANSWER_MAX, SF_FRAME_SNAPSHOT);
 	fd = sf_proto_connect(path, ASK_MS);
 	if (fd >= 0 && !sf_proto_send(fd, buf, sf_frame_end(&request)) && receive(fd, buf, deadline, &answer))
-		take_answer(&answer);
+		take_answer(&answer, asked_ms);
 	else
 		publish_agent(JS_AGENT_DEAD, NULL);
 }
@@ -354,6 +377,7 @@ void js_snapshot_stop(void)
 	publish(JS_SHARE_CONF, NULL);
 	publish(JS_SHARE_GROUPS, NULL);
 	publish(JS_SHARE_FLEET, NULL);
+	publish(JS_SHARE_QUOTAS, NULL);
 	pthread_mutex_lock(&lock);
 	agent = JS_AGENT_UNKNOWN;
 	default_partition[0] = '\0';

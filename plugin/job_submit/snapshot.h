@@ -12,7 +12,7 @@
 
 /* Something the helper thread has found, shared by whoever holds a snapshot, freed with the last of them. */
 struct js_shared;
-enum js_share { JS_SHARE_CONF, JS_SHARE_GROUPS, JS_SHARE_FLEET, JS_SHARES };
+enum js_share { JS_SHARE_CONF, JS_SHARE_GROUPS, JS_SHARE_FLEET, JS_SHARE_QUOTAS, JS_SHARES };
 
 struct js_snapshot {
 	struct js_shared *shares[JS_SHARES];
@@ -20,6 +20,8 @@ struct js_snapshot {
 	const char *conf_error;     /* then why */
 	const struct js_groups *groups; /* NULL: not looked up yet */
 	const struct js_fleet *fleet;   /* NULL: the agent has never told */
+	const struct js_quotas *quotas; /* likewise */
+	int64_t quotas_age;		/* seconds since it was asked for them, rounded up */
 	enum js_agent agent;
 	char default_partition[JS_PARTITION_MAX]; /* "" = not known */
 };

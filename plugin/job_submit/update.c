@@ -37,7 +37,7 @@ void js_check_update(const struct js_job *job, const char *ids, const struct js_
 
 	memset(out, 0, sizeof(*out));
 	out->verdict = JS_PASS;
-	if (job->privileged || !stays(job, ours, world, out) || !ours)
+	if (job->privileged || !stays(job, ours, world, out) || !js_licenses_stay(job, line, world->conf, out) || !ours)
 		return;
 	if (js_shape_ok(job, true, out) && keeps_size(job, out) && line)
 		js_allow_account(job, line, out);

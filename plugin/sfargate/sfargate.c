@@ -24,6 +24,7 @@ static const struct command {
 	{ "show", "JOBID", "one job: task, size, log, and what happened to it; JOBID may be 12, 12_3 or a whole array", OPT_COMMON, JOB_OPERAND, command_show },
 	{ "logs", "JOBID [-f]", "the output of a job's task so far; -f goes on until it is complete", OPT_COMMON | OPT_FOLLOW, JOB_OPERAND, command_logs },
 	{ "status", "", "how the agent stands: Slurm, AWS, jobs per phase", OPT_COMMON, NO_OPERAND, command_status },
+	{ "quota", "[-n]", "the vCPU quotas of Fargate: limit, what is in use, and who waits", OPT_COMMON | OPT_HEADER, NO_OPERAND, command_quota },
 	{ "conf", "", "the configuration the agent works by", OPT_COMMON, NO_OPERAND, command_conf },
 	{ "resume", "PARTITION", "open a partition again that is paused because AWS refused its configuration; root and SlurmUser only", OPT_COMMON, PARTITION_OPERAND, command_resume },
 };
@@ -37,7 +38,7 @@ static const struct {
 	{ 'c', "conf", "FILE", "the fargate.conf that names the socket (before COMMAND also -f FILE)", OPT_COMMON },
 	{ 'j', "json", NULL, "print JSON", OPT_COMMON },
 	{ 'a', "all", NULL, "tasks: also those that ended within the last day", OPT_ALL },
-	{ 'n', "noheader", NULL, "tasks: no line of titles", OPT_HEADER },
+	{ 'n', "noheader", NULL, "tasks, quota: no line of titles", OPT_HEADER },
 	{ 'f', "follow", NULL, "logs: go on until the log is complete", OPT_FOLLOW },
 	{ 'h', "help", NULL, "print this and leave", OPT_COMMON },
 	{ 'V', "version", NULL, "print the version and leave", OPT_COMMON },

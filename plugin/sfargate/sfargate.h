@@ -38,6 +38,8 @@ int asker_send(struct asker *k, const struct arguments *a, enum sf_frame_type ty
 int asker_next(struct asker *k, struct sf_frame *f, int timeout_ms);
 /* Ask and wait for the TEXT; on the heap, NULL after a sentence. */
 char *ask_text(const struct arguments *a, enum sf_frame_type type);
+/* ... to a question without arguments, parsed. */
+sf_json *ask_object(const struct arguments *a, enum sf_frame_type type);
 /* The same for answers in parts: the arrays `key` of all of them as one. NULL after a sentence. */
 sf_json *ask_list(const struct arguments *a, enum sf_frame_type type, const char *key, int64_t number);
 
@@ -77,5 +79,6 @@ int command_show(const struct arguments *a);
 int command_logs(const struct arguments *a);
 int command_conf(const struct arguments *a);
 int command_resume(const struct arguments *a);
+int command_quota(const struct arguments *a);
 
 #endif

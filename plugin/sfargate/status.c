@@ -12,7 +12,7 @@ static const struct {
 } fields[] = {
 	{ "Cluster", "cluster" },     { "Instance", "instance" }, { "Configuration", "conf" }, { "LaunchFrom", "launch" },
 	{ "Slurmctld", "slurmctld" }, { "AWS", "aws" },           { "Store", "store" },        { "Problem", "problem" },
-	{ "ConfRefused", "conf_refused" }, { "AlertProblem", "alert_problem" },
+	{ "ConfRefused", "conf_refused" }, { "LicenseProblem", "license_problem" }, { "AlertProblem", "alert_problem" },
 };
 
 static void print_paused(const sf_json *list)
@@ -76,8 +76,7 @@ static void print_status(const sf_json *answer)
 	print_paused(sf_json_array(answer, "paused"));
 }
 
-/* The agent's answer to a question without arguments, parsed; NULL after a sentence. */
-static sf_json *ask_object(const struct arguments *a, enum sf_frame_type type)
+sf_json *ask_object(const struct arguments *a, enum sf_frame_type type)
 {
 	sf_auto_free char *text = ask_text(a, type);
 	struct sf_error err = { "" };

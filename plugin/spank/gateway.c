@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,6 +300,20 @@ static void arrange_descriptors(void)
 	closefrom(handed.fd >= 0 ? ATTACH_FD + 1 : ATTACH_FD);
 }
 
+/*
+ * Until fargate-attach listens, a SIGTERM of scancel would end it as a signal (0:15, no word to the agent): it stays pending
+ * through the exec. The two stay as they are that stop and continue a job.
+ */
+static void keep_signals_pending(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGCONT);
+	sigdelset(&all, SIGTSTP);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
 int gateway_task_init(spank_t sp, int argc, char **argv)
 {
 	static char name[] = "fargate-attach";
@@ -315,6 +330,7 @@ int gateway_task_init(spank_t sp, int argc, char **argv)
 		return refuse("the job was not handed over");
 	if (fill_environment(sp, &a, env) == 0) {
 		arrange_descriptors();
+		keep_signals_pending();
 		execve(a.attach, args, env);
 		why = "fargate-attach cannot be started on this gateway; tell the administrator";
 	}

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 
 import pytest
@@ -28,14 +29,15 @@ NO_SPEC = ("error: fargate: this is a gateway and the job was not submitted with
 
 # Takes fargate-attach's place: tells with what it was started.
 STAND_IN = """#!/usr/bin/python3 -IS
-import json, os, sys
+import json, os, signal, sys
 def is_open(fd):
     try:
         return bool(os.fstat(fd))
     except OSError:
         return False
 environ = open("/proc/self/environ").read().split("\\0")[:-1]
-print(json.dumps({"environ": environ, "fds": [fd for fd in range(4096) if is_open(fd)], "uid": os.getuid()}))
+print(json.dumps({"environ": environ, "fds": [fd for fd in range(4096) if is_open(fd)], "uid": os.getuid(),
+                  "blocked": [s for s in signal.pthread_sigmask(signal.SIG_BLOCK, [])]}))
 sys.stdout.flush()
 if is_open(3):
     os.write(3, bytes([1, 67, 0, 0, 0, 0, 0, 0]))
@@ -126,6 +128,13 @@ def test_the_batch_step_is_handed_over(gateway, agent, processes):
     peer.expect("OUTPUT")  # what the stand-in wrote to descriptor 3
     assert peer.receive() is None
     assert run.messages() == []
+
+
+def test_signals_wait_until_fargate_attach_listens(gateway, agent, processes):
+    """A SIGTERM between the exec and its signalfd would end the step as 0:15, and the agent would not hear of it."""
+    blocked = started(handed_over(gateway, agent, processes)[2])["blocked"]
+    assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGXCPU} <= set(blocked)
+    assert not {signal.SIGCONT, signal.SIGTSTP, signal.SIGKILL, signal.SIGSTOP} & set(blocked)
 
 
 def test_each_job_has_its_own_token(gateway, agent, processes):

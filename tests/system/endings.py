@@ -12,7 +12,7 @@ SIZE = r"1vCPU/2GB"
 # A scheduler's pass while the prolog still ends replaces the first by the others; see Cluster.wait_held.
 HELD_REASON = "launch_failed_requeued_held|JobHeldAdmin|JobHeldUser"
 TIME_FOR_ALL = 90      # seconds of a batch until each of its jobs must be where it belongs
-NEVER_ENDS = "sleep 600\n"
+NEVER_ENDS = "echo up\nsleep 600\n"
 
 
 def comment(phase, words="", provider="FARGATE", zone=r"\S+"):
@@ -121,10 +121,11 @@ class Batch:
 
 
 def when_running(action):
-    """For Row.act: `action` once the task runs and the agent has said so."""
+    """For Row.act: `action` once the task runs, the agent has said so and the job's fargate-attach is there (it prints)."""
     def act(cluster, job):
         cluster.wait_state(job, {"RUNNING"})
         wait_for(lambda: cluster.comment(job).startswith("fargate: running "), 30, f"job {job} to be running")
+        wait_for(lambda: "up\n" in cluster.output(job), 30, lambda: f"job {job} to print: {cluster.output(job)!r}")
         action(cluster, job)
     return act
 

@@ -187,8 +187,9 @@ def test_quota_makes_the_job_wait_and_costs_nothing(batch):
 def test_record_that_expired_is_no_success(batch):
     """The task ended with 0 while the agent was away, and AWS has forgotten it: nobody can say how it ended."""
     cluster = batch.cluster
-    job = submit_with(cluster, "sleep 2\n")
-    cluster.wait_state(job, {"RUNNING"})
+    job = submit_with(cluster, "sleep 10\n")
+    # without PrologSlurmctld it is RUNNING before there is a task
+    wait_for(lambda: cluster.comment(job).startswith("fargate: running "), 60, lambda: f"the task to run: {cluster.show(job)}")
     os.kill(cluster.pid("agent"), signal.SIGKILL)
     add_faults(cluster, [{"expire_stopped": 0}])
     task, = cluster.tasks(job)

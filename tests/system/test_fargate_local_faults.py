@@ -154,6 +154,7 @@ def test_task_rules_match_by_every_key(aws):
 
 
 def test_op_rules_match_by_the_task_that_is_named(aws):
+    aws.faults({"task": {}, "stick": "PROVISIONING", "times": 2})       # no log stream, however slow we are
     one, two = (aws.run("sleep 60", startedBy=f"slurm/c/{n}") for n in (1, 2))
     unknown = {"tasks": [{"taskArn": "x", "lastStatus": "HIBERNATING"}], "failures": []}
     aws.faults({"op": "DescribeTasks", "match": {"jobid": "2"}, "reply": unknown},
@@ -334,7 +335,7 @@ def test_expire_stopped(aws):
     ({"op": "*", "delay": 1, "ghost": True}, "rule 1 has ghost without reply"),
     ({"op": 5, "delay": 1}, "rule 1.op has a value of the wrong type: 5"),
     ({"op": "RunTask", "task": {}, "cut": "before"}, "rule 1 must have exactly one of op, task, "
-     "logs, clock, credentials, exitcode_at, expire_stopped"),
+     "logs, clock, credentials, exitcode_at, expire_stopped, usage_delay"),
     ({"logs": {}, "late": "8"}, "rule 1.late has a value of the wrong type: '8'"),
     ({"logs": {}}, "rule 1 does nothing: it needs one of late, drop, empty_pages"),
     ({"clock": "x"}, "rule 1.clock has a value of the wrong type: 'x'"),
@@ -342,9 +343,9 @@ def test_expire_stopped(aws):
     ({"exitcode_at": "end"}, "rule 1.exitcode_at must be one of exec, stopping, stopped, not 'end'"),
     ({"expire_stopped": -1}, "rule 1.expire_stopped must be 0 to 86400, not -1"),
     ({}, "rule 1 must have exactly one of op, task, logs, clock, credentials, exitcode_at, "
-     "expire_stopped"),
+     "expire_stopped, usage_delay"),
     ({"task": {"jobid": 17}, "missing": 1}, "rule 1.task.jobid has a value of the wrong type: 17"),
-    ({"usage_delay": 300}, "rule 1: usage_delay needs CloudWatch, which is not served here yet"),
+    ({"usage_delay": -1}, "rule 1.usage_delay must be 0 to 86400, not -1"),
     ("x", "rule 1 must be an object"),
 ])
 def test_bad_rules_are_refused(aws, rule, sentence):
@@ -374,18 +375,19 @@ EXAMPLES = """
 {"credentials": "expire"}
 {"exitcode_at": "exec"}
 {"expire_stopped": 0}
+{"usage_delay": 300}
 """
 
 
 def test_the_rules_as_they_are_documented(aws):
     rules = [json.loads(text) for text in re.split(r"\n(?={)", EXAMPLES.strip())]
-    assert len(rules) == 18
+    assert len(rules) == 19
     for rule in rules:
         aws.faults(rule)
     shown = aws.control("PUT", "faults", rules)
     forever = [r for r in shown if r["left"] is None]
     assert len(shown) == len(rules) and [list(r)[0] for r in forever] == [
-        "logs", "op", "clock", "exitcode_at", "expire_stopped"]
+        "logs", "op", "clock", "exitcode_at", "expire_stopped", "usage_delay"]
     assert [r["left"] for r in shown if r not in forever] == [2, *[1] * 6, 5, *[1] * 5]
 
 
@@ -408,7 +410,11 @@ def test_a_bad_rule_leaves_the_old_ones(aws):
     ("PUT", "quotas", [], 400, "the body must be an object"),
     ("PUT", "quotas", {"L-3032A538": 6}, 400, "L-3032A538 must be an object"),
     ("PUT", "quotas", {"L-3032A538": {"limits": 6}}, 400,
-     "L-3032A538 has no member 'limits'; it may have limit, others"),
+     "L-3032A538 has no member 'limits'; it may have limit, others, since, applied"),
+    ("PUT", "quotas", {"L-3032A538": {"applied": 1}}, 400,
+     "L-3032A538.applied must be true or false, not 1"),
+    ("PUT", "quotas", {"L-3032A538": {"since": True}}, 400,
+     "L-3032A538.since must be a number, not True"),
     ("PUT", "quotas", {"L-36FBB829": {"others": -1}}, 400,
      "L-36FBB829.others must be a number, not -1"),
     ("PUT", "quotas", {"L-36FBB829": {"limit": float("inf")}}, 400,
@@ -423,11 +429,11 @@ def test_control_refusals(aws, method, path, body, status, sentence):
 
 
 def test_quotas_are_shown_and_go_back(aws):
-    default = {"limit": 4000, "others": 0}
-    assert aws.control("PUT", "quotas", {"L-3032A538": {"limit": 6, "others": 2}}) == {
-        "L-3032A538": {"limit": 6, "others": 2}, "L-36FBB829": default}
+    default = {"limit": 4000, "others": 0, "applied": True}
+    assert aws.control("PUT", "quotas", {"L-3032A538": {"limit": 6, "others": 2, "since": 60, "applied": False}}) == {
+        "L-3032A538": {"limit": 6, "others": 2, "applied": False}, "L-36FBB829": default}
     assert aws.control("PUT", "quotas", {"L-36FBB829": {"limit": 0.5}}) == {
-        "L-3032A538": default, "L-36FBB829": {"limit": 0.5, "others": 0}}
+        "L-3032A538": default, "L-36FBB829": {**default, "limit": 0.5}}
     aws.control("POST", "reset")
     assert aws.control("GET", "quotas") == {"L-3032A538": default, "L-36FBB829": default}
 

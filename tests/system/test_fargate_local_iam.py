@@ -15,6 +15,9 @@ IAM = "arn:aws:iam::123456789012"
 ALERTS = f"arn:aws:sns:{REGION}:123456789012:slurm-alerts"
 USER = f"{IAM}:user/local"
 ADMIN, AGENT, OTHER = (("AKIAADMIN", "a"), ("AKIAAGENT", "b", "tok"), ("AKIAOTHER", "c"))
+QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
+USAGE = {"Namespace": "AWS/Usage", "MetricName": "ResourceCount", "StartTime": "2026-01-01T00:00:00Z",
+         "EndTime": "2026-01-01T01:00:00Z", "Period": "60", "Statistics.member.1": "Maximum"}
 SHORT = [{"key": "slurm:user", "value": "alice"}]
 
 
@@ -84,6 +87,9 @@ def test_readmes_policy_is_enough_for_the_agent(aws):
     for operation in LOG_CALLS[1:]:
         call(aws, operation, {"logGroupName": "/slurm/jobs"})
     assert run(aws, cluster="hpc-spot")["failures"] == []
+    assert call(aws, "GetServiceQuota", QUOTA)["Quota"]["Value"] == 4000.0
+    assert call(aws, "GetAWSDefaultServiceQuota", QUOTA)["Quota"]["Value"] == 6.0
+    call(aws, "GetMetricStatistics", USAGE)
     with pytest.raises(AwsRefusal, match="Topic does not exist"):
         call(aws, "Publish", {"TopicArn": ALERTS, "Message": "m"})
     with pytest.raises(AwsRefusal) as caught:
@@ -104,6 +110,8 @@ def test_readmes_policy_is_enough_for_the_agent(aws):
     ("ReadLogs", "FilterLogEvents", {"logGroupName": "/slurm/jobs"}),
     ("ReadLogs", "DescribeLogStreams", {"logGroupName": "/slurm/jobs"}),
     ("PublishAlerts", "Publish", {"TopicArn": ALERTS, "Message": "m"}),
+    ("ReadQuotas", "GetServiceQuota", QUOTA), ("ReadQuotas", "GetAWSDefaultServiceQuota", QUOTA),
+    ("ReadQuotas", "GetMetricStatistics", USAGE),
 ])
 def test_every_line_of_it_is_needed(less, statement, operation, params):
     server = less(statement)
@@ -113,7 +121,8 @@ def test_every_line_of_it_is_needed(less, statement, operation, params):
             run(server, tags=SHORT)
         else:
             call(server, operation, params)
-    assert caught.value.code == ("AuthorizationError" if operation == "Publish" else "AccessDeniedException")
+    assert caught.value.code == {"Publish": "AuthorizationError", "GetMetricStatistics": "AccessDenied"}.get(
+        operation, "AccessDeniedException")
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,12 @@ SERVER = os.path.join(HERE, "..", "..", "contrib", "fargate-local", "fargate-loc
 KEY = ("AKIALOCALFARGATE00", "local-fargate-secret")
 REGION = "us-east-1"
 ARN = f"arn:aws:ecs:{REGION}:123456789012"
-TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "logs": "Logs_20140328"}
-SNS_CALLS = ("Publish", "CreateTopic")
-STS_CALLS = ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity")
-FORMS = {"sns": "2010-03-31", "sts": "2011-06-15"}      # API versions of the query protocol
+TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "logs": "Logs_20140328",
+           "servicequotas": "ServiceQuotasV20190624"}
+VERSIONS = {"sns": "2010-03-31", "monitoring": "2010-08-01", "sts": "2011-06-15"}     # of the query protocol
+SERVICES = {"Publish": "sns", "CreateTopic": "sns", "GetMetricStatistics": "monitoring",
+            "GetServiceQuota": "servicequotas", "GetAWSDefaultServiceQuota": "servicequotas",
+            "AssumeRole": "sts", "AssumeRoleWithWebIdentity": "sts", "GetCallerIdentity": "sts"}
 LOG_CALLS = ("GetLogEvents", "FilterLogEvents", "DescribeLogStreams")
 SPEED = 100
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ops"
@@ -60,7 +62,7 @@ class Server:
              "--state-dir", directory, "--log-group", "/hpc", "--topic", TOPIC, "--cluster", "default",
              "--cluster", "hpc", *flags], stderr=self.log,
             env={**os.environ, "PYTHONPATH": python_path or ""})
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not os.path.exists(self.port_file):
             assert self.process.poll() is None, self.text()
             assert time.monotonic() < end, "no port file: " + self.text()
@@ -98,11 +100,9 @@ class Server:
 
     def request(self, operation, params, key=KEY, when=0, region=REGION, service=None, body=None):
         """A signed request: (body, headers)."""
-        service = service or ("logs" if operation in LOG_CALLS else
-                              "sns" if operation in SNS_CALLS else
-                              "sts" if operation in STS_CALLS else "ecs")
-        if service in FORMS:
-            form = {"Action": operation, "Version": FORMS[service], **params}
+        service = service or ("logs" if operation in LOG_CALLS else SERVICES.get(operation, "ecs"))
+        if service in VERSIONS:
+            form = {"Action": operation, "Version": VERSIONS[service], **params}
             data = urllib.parse.urlencode(form).encode() if body is None else body
             headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         else:

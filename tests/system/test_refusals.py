@@ -202,7 +202,7 @@ RIGHTS_REFUSED = [
     ("alice", ["-A", "bio"], FOR_BOB), # Implicit=YES
     ("bob", ["--fargate", "-A", "x"], FOR_ACCOUNTS),
     ("bob", ["--fargate", "-A", "bio", "-c", "4"],
-     "fargate: 4 vCPU is more than the jobs of partition 'spot' may have together, 2: ask for less with -c, -n or --fargate-cpu"),
+     "fargate: job needs 4 vCPU, MaxVcpu of partition 'spot' is 2; use fewer CPUs (-c) or another partition (-p)"),
     ("bob", ["--fargate", "-A", "bio", "--fargate-task-definition=admin"],
      "fargate: --fargate-task-definition=admin: partition 'spot' allows only slurm-job, slurm-job-b*"),
     ("bob", ["-A", "bio", "-N", "2"], "fargate: a Fargate job runs on one node: remove -N or use -N 1 (2 nodes)"),

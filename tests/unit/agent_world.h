@@ -67,7 +67,10 @@ struct fake_job {
 	uint32_t cpus, cpus_asked, time_limit;
 	uint64_t mem_mib;
 	const char *name, *account; /* NULL = job.sh, acct */
-	bool suspended, admin_held;
+	bool suspended, admin_held, waits_license;
+	uint32_t priority;
+	time_t start;
+	const char *licenses; /* NULL = none */
 	bool no_requeue;
 	char partition[32];
 	char comment[SF_COMMENT_MAX];
@@ -93,6 +96,13 @@ void slurm_refuse(const char *call, int times); /* "hold", "complete", "end_time
 size_t slurm_count(const char *prefix);
 const char *slurm_nth(const char *prefix, size_t n);
 void slurm_comment_of(uint32_t id, char out[SF_COMMENT_MAX]);
+
+/* slurm.conf's Licenses= has so many units of it (-1 = not); there are none at first. */
+void slurm_license(const char *name, int64_t total);
+void slurm_set_held(const char *name, int64_t held); /* by somebody's hand; 0 = the reservation is deleted */
+int64_t slurm_held(const char *name);		     /* by the reservation <name>_hold */
+size_t slurm_hold_changes(const char *name);	     /* how often the agent changed it */
+void slurm_refuse_holds(bool yes);
 
 /* --- AWS -------------------------------------------------------------------------------------------------------- */
 struct aws_seen {
@@ -134,6 +144,8 @@ const struct aws_seen *aws_nth(enum aws_op op, size_t n);
 const char *aws_body(enum aws_op op, size_t n);
 extern const char *aws_definition; /* what DescribeTaskDefinition answers, NULL = one that is good for every name */
 extern void (*aws_watcher)(const struct aws_seen *call); /* called from within the call */
+extern double aws_limit[2];				 /* On-Demand, Spot: the account's own vCPU quota, < 0 = it has none */
+extern const char *aws_usage;				 /* <member>s of GetMetricStatistics' answers, "" = no datapoints */
 extern size_t aws_page;					 /* events per page of GetLogEvents */
 extern bool aws_offline;				 /* call() itself fails */
 struct fake_task *aws_task(size_t n);			 /* n-th ever made; fails the test when absent */

@@ -12,6 +12,8 @@
 void (*aws_watcher)(const struct aws_seen *call);
 size_t aws_page = 100;
 bool aws_offline;
+double aws_limit[2] = { 4000, 4000 };
+const char *aws_usage = "";
 
 static struct aws_seen *seen, **seen_tail = &seen;
 static struct fake_task *tasks;
@@ -217,6 +219,8 @@ static sf_json *task_json(const struct fake_task *t)
 	set_opt(o, "stopCode", t->stop_code);
 	set_opt(o, "stoppedReason", t->stopped_reason);
 	sf_json_set_str(o, "launchType", "FARGATE");
+	if (strstr(t->body, "\"capacityProvider\":\"FARGATE_SPOT\""))
+		sf_json_set_str(o, "capacityProviderName", "FARGATE_SPOT");
 	sf_json_set_str(o, "availabilityZone", "eu-west-1a");
 	sf_json_set_int(o, "createdAt", t->created / 1000);
 	set_group(o, t);
@@ -411,6 +415,56 @@ static struct made publish(const char *text, sf_json *in)
 	return (struct made){ 200, NULL, NULL, NULL };
 }
 
+static struct made limit_answer(const char *text, double vcpu)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body),
+		 "{\"Quota\":{\"QuotaArn\":\"arn:aws:servicequotas:eu-west-1:123456789012:fargate/L-1\",\"ServiceCode\":\"fargate\","
+		 "\"Value\":%g}}", vcpu);
+	ck_assert_ptr_nonnull(strstr(text, "\"ServiceCode\":\"fargate\""));
+	return (struct made){ 200, NULL, NULL, parsed(body) };
+}
+
+static struct made get_limit(const char *text, sf_json *in)
+{
+	double vcpu = aws_limit[strcmp(sf_json_str(in, "QuotaCode"), "L-36FBB829") == 0];
+
+	if (vcpu < 0)
+		return (struct made){ 400, "NoSuchResourceException", "The request failed because the specified quota does not exist.", NULL };
+	return limit_answer(text, vcpu);
+}
+
+static struct made get_default(const char *text, sf_json *in)
+{
+	(void)in;
+	return limit_answer(text, 6);
+}
+
+static struct made get_usage(const char *text, sf_json *in)
+{
+	(void)in;
+	ck_assert_ptr_nonnull(strstr(text, "Action=GetMetricStatistics&"));
+	return (struct made){ 200, NULL, NULL, NULL };
+}
+
+static bool is_query(enum aws_op op)
+{
+	return op == AWS_OP_PUBLISH || op == AWS_OP_GET_METRIC_STATISTICS;
+}
+
+static struct aws_xml *usage_xml(void)
+{
+	struct aws_xml *out = NULL;
+	struct sf_error err = { "" };
+	char text[8192];
+
+	snprintf(text, sizeof(text), "<GetMetricStatisticsResponse><GetMetricStatisticsResult><Datapoints>%s</Datapoints>"
+		 "</GetMetricStatisticsResult></GetMetricStatisticsResponse>", aws_usage);
+	ck_assert_msg(aws_xml_parse(text, strlen(text), &out, &err) == 0, "%s", err.text);
+	return out;
+}
+
 static struct made (*const doers[AWS_OP_COUNT])(const char *text, sf_json *in) = {
 	[AWS_OP_RUN_TASK] = run_task,
 	[AWS_OP_DESCRIBE_TASKS] = describe_tasks,
@@ -419,6 +473,9 @@ static struct made (*const doers[AWS_OP_COUNT])(const char *text, sf_json *in) =
 	[AWS_OP_DESCRIBE_TASK_DEFINITION] = describe_definition,
 	[AWS_OP_GET_LOG_EVENTS] = get_log_events,
 	[AWS_OP_PUBLISH] = publish,
+	[AWS_OP_GET_SERVICE_QUOTA] = get_limit,
+	[AWS_OP_GET_DEFAULT_QUOTA] = get_default,
+	[AWS_OP_GET_METRIC_STATISTICS] = get_usage,
 };
 
 static bool next_scripted(enum aws_op op, struct fake_answer *out)
@@ -436,7 +493,8 @@ static bool next_scripted(enum aws_op op, struct fake_answer *out)
 
 static void answer(struct aws_seen *c)
 {
-	sf_auto_json sf_json *in = c->op == AWS_OP_PUBLISH ? NULL : parsed(c->body);
+	sf_auto_json sf_json *in = is_query(c->op) ? NULL : parsed(c->body);
+	aws_auto_xml struct aws_xml *xml = c->op == AWS_OP_GET_METRIC_STATISTICS ? usage_xml() : NULL;
 	sf_auto_json sf_json *body = NULL;
 	struct fake_answer a = { 0 };
 	struct made m = { 0 };
@@ -460,6 +518,7 @@ static void answer(struct aws_seen *c)
 		r.code = m.code;
 		r.message = m.message;
 		r.body = body;
+		r.xml = r.ok ? xml : NULL;
 	}
 	c->cb(c->arg, &r);
 }

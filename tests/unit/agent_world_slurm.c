@@ -268,7 +268,12 @@ static struct slurm_brief brief_of(const struct fake_job *j)
 	brief.suspended = j->suspended;
 	brief.admin_held = j->admin_held;
 	brief.says_suspended = strstr(j->comment, SLURM_SUSPENDED_NOTE) != NULL;
+	brief.waits_license = j->waits_license;
+	brief.priority = j->priority;
+	brief.start = j->start;
 	sf_copy(brief.partition, sizeof(brief.partition), j->partition);
+	sf_copy(brief.licenses, sizeof(brief.licenses), j->licenses ? j->licenses : "");
+	sf_copy(brief.comment, sizeof(brief.comment), j->life == LIFE_PENDING ? j->comment : "");
 	return brief;
 }
 

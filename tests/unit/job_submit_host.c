@@ -286,7 +286,7 @@ void host_desc_free(job_desc_msg_t *d)
 				   &d->mem_per_tres,  &d->tres_bind,     &d->tres_freq,	  &d->std_in,	 &d->std_err,
 				   &d->clusters,      &d->cluster_features, &d->req_nodes, &d->features, &d->batch_features,
 				   &d->burst_buffer,  &d->container,     &d->prefer,	  &d->network,	 &d->account,
-				   &d->job_id_str };
+				   &d->job_id_str,    &d->licenses };
 	size_t i;
 
 	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)

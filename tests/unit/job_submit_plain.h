@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/base/json.h"
 #include "plugin/job_submit/job.h"
+#include "plugin/job_submit/quotas.h"
 #include "tests/unit/tap.h"
 
 #define LINE(name, more) \
@@ -36,10 +38,36 @@ static inline char *pack(uint32_t cpu_units, uint64_t mem_mib, char **env)
 	return text;
 }
 
+static inline struct js_quotas *quotas_of(const char *text)
+{
+	sf_auto_json sf_json *json = NULL;
+	struct sf_error err = { "" };
+
+	ck_assert_msg(!sf_json_parse(text, strlen(text), &json, &err), "%s", err.text);
+	return js_quotas_parse(json);
+}
+
+/* Quotas for any partition of these tests that no job comes near to. */
+static inline const struct js_quotas *plenty(void)
+{
+	static const char names[] = "[\"fargate\",\"spot\",\"mixed\",\"other\"]";
+	static struct js_quotas *quotas;
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "[{\"partitions\":%s,\"provider\":\"FARGATE\",\"limit\":16000,\"free\":16000,\"age\":1},"
+		 "{\"partitions\":%s,\"provider\":\"FARGATE_SPOT\",\"limit\":16000,\"free\":16000,\"age\":1}]",
+		 names, names);
+	if (!quotas)
+		quotas = quotas_of(text);
+	ck_assert_ptr_nonnull(quotas);
+	return quotas;
+}
+
 static inline struct js_world world_of(const struct sf_conf *c)
 {
 	struct js_world w = { .conf = c, .conf_error = "/etc/fargate.conf:3: unknown key 'Colour'", .agent = JS_AGENT_ALIVE,
-			      .now = 1700000000, .sid = "0123456789abcdef" };
+			      .quotas = plenty(), .now = 1700000000, .sid = "0123456789abcdef" };
 
 	return w;
 }

@@ -54,8 +54,8 @@ START_TEST(ranges_per_partition)
 
 	use_conf(LINE("fargate") LINE("spot"));
 	say(briefs, SF_COUNT(briefs),
-	    "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"5-7,4294967295\"},{\"partition\":\"spot\",\"jobs\":\"9-10\"}]}");
-	say(briefs, 0, "{\"fleet\":[]}");
+	    "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"5-7,4294967295\"},{\"partition\":\"spot\",\"jobs\":\"9-10\"}],\"quotas\":[]}");
+	say(briefs, 0, "{\"fleet\":[],\"quotas\":[]}");
 	done();
 }
 END_TEST
@@ -70,7 +70,7 @@ START_TEST(an_array_counts_as_a_whole)
 	};
 
 	use_conf(LINE("fargate"));
-	say(briefs, SF_COUNT(briefs), "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"20,22,24\"}]}");
+	say(briefs, SF_COUNT(briefs), "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"20,22,24\"}],\"quotas\":[]}");
 	done();
 }
 END_TEST
@@ -89,7 +89,7 @@ START_TEST(ten_thousand_jobs_fit)
 	text = query_snapshot(&a);
 	ck_assert_uint_lt(strlen(text), SF_FRAME_BODY_MAX / 2);
 	ck_assert_ptr_nonnull(strstr(text, "4000000000,4000000002,"));
-	ck_assert_ptr_nonnull(strstr(text, ",4000019998\"}]}"));
+	ck_assert_ptr_nonnull(strstr(text, ",4000019998\"}],\"quotas\":[]}"));
 	free(text);
 	done();
 }
@@ -106,8 +106,8 @@ START_TEST(too_many_jobs)
 		briefs[i] = (struct slurm_brief){
 			.job_id = 4000000000u + (uint32_t)(2 * i), .life = LIFE_PENDING, .partition = "fargate"};
 	use_conf(LINE("fargate"));
-	say(briefs, 1, "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"4000000000\"}]}");
-	say(briefs, n, "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"4000000000\"}]}");
+	say(briefs, 1, "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"4000000000\"}],\"quotas\":[]}");
+	say(briefs, n, "{\"fleet\":[{\"partition\":\"fargate\",\"jobs\":\"4000000000\"}],\"quotas\":[]}");
 	free(briefs);
 	done();
 }

@@ -594,6 +594,8 @@ END_TEST
 
 START_TEST(operations)
 {
+	enum aws_op op;
+
 	ck_assert_str_eq(aws_op_name(AWS_OP_RUN_TASK), "RunTask");
 	ck_assert_str_eq(aws_op_name(AWS_OP_GET_LOG_EVENTS), "GetLogEvents");
 	ck_assert(!aws_op_read_only(AWS_OP_RUN_TASK));
@@ -604,6 +606,13 @@ START_TEST(operations)
 	ck_assert_str_eq(aws_op_name(AWS_OP_PUBLISH), "Publish");
 	ck_assert(!aws_op_read_only(AWS_OP_PUBLISH));
 	ck_assert_int_eq(aws_op_service(AWS_OP_PUBLISH), AWS_SNS);
+	ck_assert_str_eq(aws_op_name(AWS_OP_GET_SERVICE_QUOTA), "GetServiceQuota");
+	ck_assert_str_eq(aws_op_name(AWS_OP_GET_DEFAULT_QUOTA), "GetAWSDefaultServiceQuota");
+	ck_assert_str_eq(aws_op_name(AWS_OP_GET_METRIC_STATISTICS), "GetMetricStatistics");
+	for (op = AWS_OP_GET_SERVICE_QUOTA; op <= AWS_OP_GET_METRIC_STATISTICS; op++) {
+		ck_assert(aws_op_read_only(op));
+		ck_assert_int_eq(aws_op_service(op), op == AWS_OP_GET_METRIC_STATISTICS ? AWS_MONITORING : AWS_QUOTAS);
+	}
 	ck_assert(aws_op_read_only(AWS_OP_GET_CALLER_IDENTITY));
 	ck_assert_int_eq(aws_op_service(AWS_OP_GET_CALLER_IDENTITY), AWS_STS);
 }
@@ -613,7 +622,8 @@ int main(void)
 {
 	static const char *const unset[] = { "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION",
 					     "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
-					     "AWS_ENDPOINT_URL_SNS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "http_proxy", "all_proxy",
+					     "AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SERVICE_QUOTAS", "AWS_ENDPOINT_URL_CLOUDWATCH",
+					     "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "http_proxy", "all_proxy",
 					     "ALL_PROXY" };
 	const struct tap_test tests[] = {
 		{ a_call_on_the_wire, 0 },

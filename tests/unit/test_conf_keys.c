@@ -282,12 +282,12 @@ END_TEST
 /* What is kept for a later version is said once per key, with the first line that sets it, and for nothing else. */
 START_TEST(keys_without_effect_are_warned_about)
 {
-	sf_auto_conf struct sf_conf *conf = good("QuotaRefresh=3\n" PART " RetryInterval=4 License=x Default=YES\n"
-						 "PartitionName=q License=y Providers=FARGATE,FARGATE_SPOT " NEED "\n"
+	sf_auto_conf struct sf_conf *conf = good("ReattachTimeout=3\n" PART " RetryInterval=4 Adopt=YES Default=YES\n"
+						 "PartitionName=q Adopt=NO Providers=FARGATE,FARGATE_SPOT " NEED "\n"
 						 "FailureRule=config Code=x\nFailureRule=config Code=y\n");
 	static const char *const want[] = {
-		"f:2: License has no effect in this version",
-		"f:1: QuotaRefresh has no effect in this version",
+		"f:2: Adopt has no effect in this version",
+		"f:1: ReattachTimeout has no effect in this version",
 	};
 	size_t i;
 

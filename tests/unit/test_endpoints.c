@@ -35,9 +35,20 @@ static const struct {
 	{ AWS_SNS, "us-gov-west-1", "true", NULL, "sns.us-gov-west-1.amazonaws.com" },
 	{ AWS_SNS, "us-gov-west-1", "true", "true", "sns-fips.us-gov-west-1.api.aws" },
 	{ AWS_SNS, "cn-north-1", NULL, NULL, "sns.cn-north-1.amazonaws.com.cn" },
+	{ AWS_QUOTAS, "eu-west-1", NULL, NULL, "servicequotas.eu-west-1.amazonaws.com" },
+	{ AWS_QUOTAS, "eu-west-1", NULL, "true", "servicequotas.eu-west-1.api.aws" },
+	{ AWS_QUOTAS, "us-east-1", "true", NULL, "servicequotas-fips.us-east-1.amazonaws.com" },
+	{ AWS_QUOTAS, "us-gov-west-1", "true", NULL, "servicequotas.us-gov-west-1.amazonaws.com" },
+	{ AWS_QUOTAS, "cn-north-1", NULL, NULL, "servicequotas.cn-north-1.amazonaws.com.cn" },
+	{ AWS_MONITORING, "eu-west-1", NULL, NULL, "monitoring.eu-west-1.amazonaws.com" },
+	{ AWS_MONITORING, "eu-west-1", NULL, "true", "monitoring.eu-west-1.api.aws" },
+	{ AWS_MONITORING, "us-east-1", "true", NULL, "monitoring-fips.us-east-1.amazonaws.com" },
+	{ AWS_MONITORING, "us-gov-west-1", "true", NULL, "monitoring.us-gov-west-1.amazonaws.com" },
+	{ AWS_MONITORING, "cn-north-1", NULL, NULL, "monitoring.cn-north-1.amazonaws.com.cn" },
 	{ AWS_SNS, "cn-north-1", NULL, "true", "sns.cn-north-1.api.amazonwebservices.com.cn" },
 };
-static const char *const signing_names[AWS_SERVICE_COUNT] = { [AWS_ECS] = "ecs", [AWS_LOGS] = "logs", [AWS_SNS] = "sns" };
+static const char *const signing_names[AWS_SERVICE_COUNT] = { [AWS_ECS] = "ecs", [AWS_LOGS] = "logs", [AWS_SNS] = "sns",
+							      [AWS_QUOTAS] = "servicequotas", [AWS_MONITORING] = "monitoring" };
 
 static void set(const char *name, const char *value)
 {
@@ -50,7 +61,7 @@ static void set(const char *name, const char *value)
 static void config(const char *text)
 {
 	static const char *const unset[] = { "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
-					     "AWS_ENDPOINT_URL_SNS",
+					     "AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SERVICE_QUOTAS", "AWS_ENDPOINT_URL_CLOUDWATCH",
 					     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT",
 					     "AWS_USE_DUALSTACK_ENDPOINT", "AWS_PROFILE", "AWS_DEFAULT_PROFILE" };
 	FILE *f = fopen(conf_path, "w");
@@ -112,6 +123,10 @@ START_TEST(configured_urls_in_order)
 	ck_assert_str_eq(url_now(AWS_LOGS, "p"), "http://env-logs/");
 	setenv("AWS_ENDPOINT_URL_SNS", "http://env-sns", 1);
 	ck_assert_str_eq(url_now(AWS_SNS, "p"), "http://env-sns/");
+	setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", "http://env-quotas", 1);
+	ck_assert_str_eq(url_now(AWS_QUOTAS, "p"), "http://env-quotas/");
+	setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://env-cloudwatch", 1);
+	ck_assert_str_eq(url_now(AWS_MONITORING, "p"), "http://env-cloudwatch/");
 	setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
 	ck_assert_str_eq(url_now(AWS_ECS, "p"), "https://ecs.eu-west-1.amazonaws.com/");
 }

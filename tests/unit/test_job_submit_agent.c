@@ -17,9 +17,17 @@
 #include "tests/unit/job_submit_host.h"
 #include "tests/unit/tap.h"
 
-#define DOWN "fargate: the agent does not answer; the job will wait"
+#define DOWN                                                                                                                     \
+	"fargate: the agent does not answer; the job will wait, and its vCPU quota, not known now, is checked again before "     \
+	"RunTask"
+#define UNKNOWN                                                                                                                  \
+	"fargate: the Fargate On-Demand quota L-3032A538 is not known (the agent has not read it yet): the job is taken, and "   \
+	"the quota is checked again before RunTask"
 
 #define FLEET 10000 /* jobs 1, 3, 5, … are on Fargate */
+
+#define QUOTA \
+	"{\"partitions\":[\"fargate\"],\"provider\":\"FARGATE\",\"region\":\"eu-west-1\",\"limit\":24,\"free\":24,\"age\":1}"
 
 enum mood { ANSWERS, REFUSES, HANGS, HANGS_UP, BABBLES, COUNTS };
 
@@ -43,7 +51,7 @@ static void setup(void)
 
 	snprintf(socket_path, sizeof(socket_path), "%s/agent.sock", dir);
 	snprintf(conf, sizeof(conf),
-		 "Socket=%s\n"
+		 "Socket=%s\nLicense=fg\n"
 		 "PartitionName=fargate Default=YES Cluster=hpc TaskDefinition=slurm-job Subnets=subnet-a SecurityGroups=sg-1\n",
 		 socket_path);
 	host_write_conf(conf);
@@ -89,7 +97,7 @@ static void answer(int fd, int mood)
 	}
 	sf_frame_begin(&out, buf, sizeof(buf), mood == ANSWERS ? SF_FRAME_TEXT : SF_FRAME_REFUSED);
 	sf_frame_put_string(&out, SF_FIELD_TEXT,
-			    mood == ANSWERS ? "{\"default_partition\":\"fargate\"}" : "still reading its jobs");
+			    mood == ANSWERS ? "{\"default_partition\":\"fargate\",\"quotas\":[" QUOTA "]}" : "still reading its jobs");
 	sf_proto_send(fd, buf, sf_frame_end(&out));
 }
 
@@ -180,6 +188,12 @@ static int up_is_told(void *arg)
 	return phase_is((void *)"submitted ") && !err_msg;
 }
 
+static int unknown_is_told(void *arg)
+{
+	(void)arg;
+	return phase_is((void *)"submitted ") && err_msg && !strcmp(err_msg, UNKNOWN);
+}
+
 /* A job without --fargate and -p is refused once Slurm's default partition is known to be a gateway's. */
 static int default_is_known(void *arg)
 {
@@ -218,13 +232,71 @@ START_TEST(dead_then_alive_then_dead)
 }
 END_TEST
 
+/* What slurmctld will xfree() is its own memory, what the user asked for included. */
+START_TEST(licenses_are_added)
+{
+	static const char *const asked[] = { NULL, "matlab:2" }, *const left[] = { "fg:4", "matlab:2,fg:4" };
+	job_desc_msg_t *d;
+	size_t blocks, i;
+
+	setup();
+	agent_start(ANSWERS);
+	host_load(&plugin);
+	ck_assert(host_wait(up_is_told, NULL));
+	blocks = host_blocks();
+	for (i = 0; i < SF_COUNT(asked); i++) {
+		d = host_desc(NULL, options);
+		d->licenses = host_xstrdup(asked[i]);
+		ck_assert_int_eq(plugin.submit(d, 1001, &err_msg), SLURM_SUCCESS);
+		ck_assert_str_eq(d->licenses, left[i]);
+		host_desc_free(d);
+	}
+	d = host_desc(NULL, options);
+	d->licenses = host_xstrdup("fg");
+	ck_assert_int_eq(plugin.submit(d, 1001, &err_msg), ESLURM_INVALID_LICENSES);
+	ck_assert_str_eq(d->licenses, "fg");
+	host_desc_free(d);
+	host_xfree(&err_msg);
+	ck_assert_uint_eq(host_blocks(), blocks);
+	agent_stop();
+	teardown();
+}
+END_TEST
+
+START_TEST(larger_than_the_quota)
+{
+	job_desc_msg_t *d;
+
+	setup();
+	agent_start(ANSWERS);
+	host_load(&plugin);
+	ck_assert(host_wait(up_is_told, NULL));
+	d = host_desc(NULL, options);
+	d->cpus_per_task = 16;
+	ck_assert_int_eq(plugin.submit(d, 1001, &err_msg), ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE);
+	ck_assert_str_eq(err_msg, "fargate: job needs 16 vCPU, the Fargate On-Demand quota L-3032A538 in eu-west-1 is 6; ask AWS to "
+				  "raise it or use fewer CPUs (-c)");
+	host_desc_free(d);
+	/* Gone, its number is none any more. */
+	agent_stop();
+	ck_assert(host_wait(down_is_told, NULL));
+	host_xfree(&err_msg);
+	d = host_desc(NULL, options);
+	d->cpus_per_task = 16;
+	ck_assert_int_eq(plugin.submit(d, 1001, &err_msg), SLURM_SUCCESS);
+	ck_assert_str_eq(err_msg, DOWN);
+	host_desc_free(d);
+	teardown();
+}
+END_TEST
+
 START_TEST(an_agent_not_ready_is_alive)
 {
 	setup();
 	agent_start(REFUSES);
 	host_load(&plugin);
 	ck_assert(host_wait(asked_twice, NULL));
-	ck_assert(up_is_told(NULL));
+	ck_assert(unknown_is_told(NULL));
 	ck_assert(!default_is_known(NULL));
 	agent_stop();
 	teardown();
@@ -389,6 +461,8 @@ int main(void)
 {
 	const struct tap_test tests[] = {
 		{ dead_then_alive_then_dead, 0 },
+		{ licenses_are_added, 0 },
+		{ larger_than_the_quota, 0 },
 		{ an_agent_not_ready_is_alive, 0 },
 		{ nonsense_is_no_answer, SF_COUNT(bad_moods) },
 		{ nobody_waits_for_a_hung_agent, 0 },

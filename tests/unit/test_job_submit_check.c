@@ -210,13 +210,17 @@ START_TEST(the_spec_holds_what_was_asked)
 }
 END_TEST
 
+#define DOWN                                                                                                                     \
+	"fargate: the agent does not answer; the job will wait, and its vCPU quota, not known now, is checked again before "     \
+	"RunTask"
+
 static const struct {
 	enum js_agent agent;
 	const char *text, *comment;
 } agents[] = {
 	{ JS_AGENT_UNKNOWN, "", "fargate: submitted - 1vCPU/2GB FARGATE -" },
 	{ JS_AGENT_ALIVE, "", "fargate: submitted - 1vCPU/2GB FARGATE -" },
-	{ JS_AGENT_DEAD, "fargate: the agent does not answer; the job will wait", "fargate: agent-down - 1vCPU/2GB FARGATE -" },
+	{ JS_AGENT_DEAD, DOWN, "fargate: agent-down - 1vCPU/2GB FARGATE -" },
 };
 
 START_TEST(agent_states)
@@ -245,7 +249,7 @@ START_TEST(two_lines_of_information)
 	decide(&j, &w, 0, 0, NULL);
 	second = strchr(out.text, '\n');
 	ck_assert_ptr_nonnull(second);
-	ck_assert_str_eq(second + 1, "fargate: the agent does not answer; the job will wait");
+	ck_assert_str_eq(second + 1, DOWN);
 	js_outcome_free(&out);
 	sf_conf_free(conf);
 }

@@ -329,9 +329,8 @@ START_TEST(max_vcpu)
 	d = host_desc("small", options);
 	d->cpus_per_task = 4;
 	ck_assert_int_eq(submit(), ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE);
-	ck_assert_str_eq(err_msg,
-			 "fargate: 4 vCPU is more than the jobs of partition 'small' may have together, 2: ask for less with "
-			 "-c, -n or --fargate-cpu");
+	ck_assert_str_eq(err_msg, "fargate: job needs 4 vCPU, MaxVcpu of partition 'small' is 2; use fewer CPUs (-c) or another "
+				  "partition (-p)");
 	teardown();
 }
 END_TEST

@@ -239,6 +239,7 @@ static const struct {
 	{ "UnrecognizedClientException", SF_CODE_KEYS },
 	{ "InvalidSignatureException", SF_CODE_CLOCK },
 	{ "ResourceNotFoundException", SF_CODE_ABSENT },
+	{ "NoSuchResourceException", SF_CODE_ABSENT },
 	{ "ThrottlingException", SF_CODE_OTHER },
 	{ "AccessDeniedException", SF_CODE_OTHER },
 	{ "", SF_CODE_OTHER },

@@ -9,7 +9,8 @@ import uuid
 
 from aiohttp import web
 
-from . import ecs, iam, limits, logs, model, query, runtask, sigv4, sns, sts
+from . import (cloudwatch, ecs, iam, limits, logs, model, query, runtask, servicequotas, sigv4,
+               sns, sts)
 from .errors import AwsError
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,8 @@ BODY_MAX = 2 * 1024 * 1024
 DEFAULT_TYPE = "application/x-amz-json-1.1"
 THROTTLES = ("Throttling", "ThrottlingException", "RequestLimitExceeded",
              "TooManyRequestsException")
+# operation -> what answers it
+ANSWERS = {**ecs.OPERATIONS, **sns.OPERATIONS, **servicequotas.OPERATIONS, **cloudwatch.OPERATIONS}
 COUNTERS = ("ok", "throttled", "refused", "unknown")
 
 
@@ -31,7 +34,7 @@ class Front:
         self.world, self.faults, self.keys, self.policies = world, faults, keys, policies
         self.sts = sts.Sts(keys, policies)
         services = model.load()
-        self.services = {s.target_prefix: s for s in services if not s.is_query}
+        self.services = {s.target_prefix: s for s in services if s.target_prefix}
         self.forms = {(action, s.version): s for s in services if s.is_query
                       for action in s.operations}
         self.calls = {}
@@ -55,26 +58,27 @@ class Front:
 
     async def handle(self, request):
         service, operation = self.by_target(request)
+        as_form = service is None and query.is_form(request)
         try:
             try:
                 body = await self.body(request)
-                if service is None and query.is_form(request):
+                if as_form:
                     service, operation = self.by_form(body)
-                answer = await self.serve(request, body, service, operation)
+                answer = await self.serve(request, body, service, operation, as_form)
             except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError,
                     ValueError):
                 log.exception("%s: a fault of the local AWS itself", operation)
                 raise AwsError("ServerException", "the local AWS failed; see its log",
                                500) from None
         except AwsError as e:
-            return self.refuse(request, service, operation, e)
+            return self.refuse(service, operation, e, as_form)
         except Cut:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)     # goes nowhere
         if isinstance(answer, web.Response):
             return answer
-        if service.is_query:
+        if as_form:
             return self.respond_xml(200, lambda request_id: query.answer(
                 operation, service.namespace, answer, request_id))
         return self.respond(service, 200, answer)
@@ -89,14 +93,15 @@ class Front:
         except ConnectionError:
             raise Cut from None     # by the client
 
-    def refuse(self, request, service, operation, error):
+    def refuse(self, service, operation, error, as_form):
         known = service is not None and operation in service.operations
         self.count(operation if known else "UnknownOperation",
                    "throttled" if error.code in THROTTLES else "refused")
-        if service.is_query if service else query.is_form(request):
-            code, status = query.CODES.get(error.code, (error.code, error.status))
+        if as_form:
+            namespace = service.namespace if service else ""
+            code, status = query.code_of(namespace, error.code, error.status)
             return self.respond_xml(status, lambda request_id: query.error(
-                service.namespace if service else "", code, status, error.message, request_id))
+                namespace, code, status, error.message, request_id))
         return self.respond(service, error.status, {
             "__type": error.code, "message": error.message, **error.extra}, error.code)
 
@@ -113,13 +118,16 @@ class Front:
         headers = self.headers()
         if error is not None:
             headers["x-amzn-ErrorType"] = error.rpartition("#")[2]
-            if "#" in error:            # Coral's own errors spell it with a capital
-                body["Message"] = body.pop("message")
+            if service is not None and service.is_query:    # the name that older clients know
+                headers["x-amzn-query-error"] = f"{error};{'Sender' if status < 500 else 'Receiver'}"
+            if "#" in error or (service is not None and service.message == "Message"):
+                body["Message"] = body.pop("message")       # Coral's own errors spell it so, too
         return web.Response(status=status, headers=headers,
-                            body=json.dumps(body, ensure_ascii=False).encode(),
+                            body=json.dumps(body, ensure_ascii=False,
+                                            default=lambda when: when.timestamp()).encode(),
                             content_type=service.content_type if service else DEFAULT_TYPE)
 
-    async def serve(self, request, body, service, operation):
+    async def serve(self, request, body, service, operation, as_form):
         if service is None or operation not in service.operations:
             called = f"Action {operation}" if query.is_form(request) else "no X-Amz-Target"
             raise AwsError("UnknownOperationException",
@@ -130,7 +138,7 @@ class Front:
         if self.faults.credentials_expired():
             raise AwsError("ExpiredTokenException",
                            "The security token included in the request is expired")
-        params = self.parse(service, operation, body)
+        params = self.parse(service, operation, body, as_form)
         replayed = operation == "RunTask" and runtask.is_known(region, params)
         rule = self.faults.for_call(operation, self.subjects(region, operation, params), replayed)
         early = await self.apply_fault(rule, operation)
@@ -155,8 +163,8 @@ class Front:
             return "us-east-1", self.sts.first
         return sigv4.verify(request, body, self.keys, service.signing_name, self.now())
 
-    def parse(self, service, operation, body):
-        if service.is_query:
+    def parse(self, service, operation, body, as_form):
+        if as_form:
             params, unknown = service.check(operation,
                                             service.form(operation, query.parse_form(body)))
             self.count(operation, "unknown", unknown)
@@ -219,11 +227,9 @@ class Front:
             return self.sts.run(operation, params, caller)
         if operation == "DescribeLogStreams":
             return logs.describe_log_streams(region.logs, params, region.logs_arn_prefix)
-        if operation in sns.OPERATIONS:
-            return sns.OPERATIONS[operation](region, params)
         if operation in logs.OPERATIONS:
             return logs.OPERATIONS[operation](region.logs, params)
-        return ecs.OPERATIONS[operation](region, params)
+        return ANSWERS[operation](region, params)
 
 
 @web.middleware

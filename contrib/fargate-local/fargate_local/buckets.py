@@ -13,7 +13,10 @@ BUCKETS = {
     "filter-logs": (10, 10), "describe-streams": (25, 25),
     "sts": (600, 600),          # IAM and STS quotas
     "publish": (300, 300),      # SNS service quotas, of the smaller regions
+    "get-quota": (5, 5), "get-default-quota": (5, 5),       # Service Quotas' own quotas (GK)
+    "get-metric": (400, 400),   # CloudWatch service quotas, GetMetricStatistics
 }
+CODES = {"get-quota": "TooManyRequestsException", "get-default-quota": "TooManyRequestsException"}
 OPERATIONS = {
     "RunTask": "ecs-modify", "StopTask": "ecs-modify",
     "DescribeTasks": "ecs-read", "ListTasks": "ecs-read",
@@ -22,6 +25,8 @@ OPERATIONS = {
     "DescribeClusters": "cluster-read", "ListClusters": "cluster-read",
     "GetLogEvents": "get-logs", "FilterLogEvents": "filter-logs",
     "DescribeLogStreams": "describe-streams", "Publish": "publish",
+    "GetServiceQuota": "get-quota", "GetAWSDefaultServiceQuota": "get-default-quota",
+    "GetMetricStatistics": "get-metric",
     "AssumeRole": "sts", "AssumeRoleWithWebIdentity": "sts", "GetCallerIdentity": "sts",
 }
 # GetLogEvents per second and region - aws-facts 7
@@ -56,7 +61,7 @@ class Buckets:
 
     def take(self, name, n=1):
         if not self._buckets[name].take(n):
-            raise AwsError("ThrottlingException", "Rate exceeded")
+            raise AwsError(CODES.get(name, "ThrottlingException"), "Rate exceeded")
 
     def operation(self, operation):
         self.take(OPERATIONS[operation])

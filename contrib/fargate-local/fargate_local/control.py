@@ -11,7 +11,7 @@ from .task import ORDER
 from .world import QUOTAS
 
 WAIT_DEFAULT = 30.0
-QUOTA_MEMBERS = ("limit", "others")
+QUOTA_MEMBERS = ("limit", "others", "since", "applied")
 
 
 def answered(handler):
@@ -39,6 +39,16 @@ def seconds(text):
     if not 0 <= value < math.inf:
         raise ControlError(f"timeout={text} is not a number of seconds")
     return value
+
+
+def check_quota(where, member, value):
+    """applied is yes or no, the others are numbers."""
+    if member == "applied":
+        if not isinstance(value, bool):
+            raise ControlError(f"{where} must be true or false, not {value!r}")
+    elif isinstance(value, bool) or not isinstance(value, (int, float)) \
+            or not 0 <= value < math.inf:
+        raise ControlError(f"{where} must be a number, not {value!r}")
 
 
 class Control:
@@ -153,9 +163,7 @@ class Control:
                 if member not in QUOTA_MEMBERS:
                     raise ControlError(f"{code} has no member '{member}'; it may have "
                                        + ", ".join(QUOTA_MEMBERS))
-                if isinstance(value, bool) or not isinstance(value, (int, float)) \
-                        or not 0 <= value < math.inf:
-                    raise ControlError(f"{code}.{member} must be a number, not {value!r}")
+                check_quota(f"{code}.{member}", member, value)
         self.world.set_quotas(body)
         return self._quotas()
 
@@ -177,7 +185,7 @@ class Control:
             self.world.lifecycle.forget(task)
         for region in self.world.regions.values():
             region.reset()
-        self.world.set_quotas({})
+        self.world.reset_quotas()
         self.world.messages.clear()
         self.faults.put([])
         self.front.sts.reset()

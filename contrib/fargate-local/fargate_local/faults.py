@@ -50,12 +50,11 @@ KINDS = {
              "sidecar_exit": EXIT_CODE, "times": TIMES},
     "logs": {"late": SECONDS, "drop": COUNT, "empty_pages": COUNT, "times": TIMES},
     "clock": {}, "credentials": {"times": TIMES}, "exitcode_at": {}, "expire_stopped": {},
+    "usage_delay": {},
 }
 SELECTORS = {"op": str, "task": MATCH, "logs": MATCH, "clock": Number(-10**9, 10**9),
              "credentials": ("expire",), "exitcode_at": ("exec", "stopping", "stopped"),
-             "expire_stopped": SECONDS}
-# Rules of services that are not served yet
-LATER = {"usage_delay": "CloudWatch"}
+             "expire_stopped": SECONDS, "usage_delay": SECONDS}
 EFFECTS = {"op": ("error", "reply", "cut", "delay", "raw", "lag"),
            "task": ("ending", "missing", "skip", "stick", "sidecar_exit"),
            "logs": ("late", "drop", "empty_pages")}
@@ -103,9 +102,6 @@ class Rule:
         where = f"rule {number}"
         if not isinstance(rule, dict):
             raise ControlError(f"{where} must be an object")
-        for kind, service in LATER.items():
-            if kind in rule:
-                raise ControlError(f"{where}: {kind} needs {service}, which is not served here yet")
         kinds = [k for k in KINDS if k in rule]
         if len(kinds) != 1:
             raise ControlError(f"{where} must have exactly one of {', '.join(KINDS)}")
@@ -142,7 +138,7 @@ class Faults:
         return [dict(r.rule, left=None if r.left == FOREVER else r.left) for r in self.rules]
 
     def setting(self, kind, default):
-        """Value of the first rule of this kind (clock, exitcode_at, expire_stopped)."""
+        """Value of the first rule of this kind (clock, exitcode_at, expire_stopped, usage_delay)."""
         return next((r.rule[kind] for r in self.rules if r.kind == kind), default)
 
     def credentials_expired(self):

@@ -5,6 +5,7 @@ import re
 
 from .errors import AwsError
 
+PREFIXES = {"service-quotas": "servicequotas"}     # of actions, where it is not the model's name
 STATEMENT_MEMBERS = {"Sid", "Effect", "Action", "Resource", "Condition"}
 
 
@@ -188,7 +189,7 @@ def authorise(policy, region, service, operation, params):
     if operation in NEEDS:
         needs = NEEDS[operation](region, params)
     else:                       # operations that IAM grants on no particular resource
-        needs = [(f"{service}:{operation}", "*", {})]
+        needs = [(f"{PREFIXES.get(service, service)}:{operation}", "*", {})]
     for action, resource, context in needs:
         policy.require(action, region.user_arn, resource,
                        {"aws:requestedregion": region.name, **context})

@@ -37,8 +37,8 @@ def in_one_line(record):
 
 def parse(argv):
     p = argparse.ArgumentParser(
-        prog="fargate-local", description="A stand-in for AWS ECS on Fargate, CloudWatch Logs, "
-        "SNS and STS that runs containers on this machine. It listens on 127.0.0.1.")
+        prog="fargate-local", description="A stand-in for AWS ECS on Fargate, CloudWatch, "
+        "Service Quotas, SNS and STS that runs containers on this machine. It listens on 127.0.0.1.")
     p.add_argument("--port", type=int, default=0, help="0 (default): any free port")
     p.add_argument("--port-file", metavar="F", help="write the port here once ready")
     p.add_argument("--speed", type=float, default=1.0, metavar="X",

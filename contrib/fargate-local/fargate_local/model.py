@@ -16,8 +16,12 @@ SERVED = {
             "ListClusters"),
     "logs": ("GetLogEvents", "FilterLogEvents", "DescribeLogStreams"),
     "sns": ("Publish",),
+    "service-quotas": ("GetServiceQuota", "GetAWSDefaultServiceQuota"),
+    "cloudwatch": ("GetMetricStatistics",),
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
 }
+# What a service calls a parameter that its model does not allow, where it is not as in ECS
+INVALID = {"service-quotas": "IllegalArgumentException"}
 
 _TYPES = {
     "string": lambda v: isinstance(v, str),
@@ -41,16 +45,21 @@ class Service:
         meta = model["metadata"]
         self.name = name
         self.signing_name = meta.get("signingName", meta["endpointPrefix"])
-        self.is_query = meta["protocol"] == "query"
-        if self.is_query:
-            self.target_prefix, self.content_type = None, "text/xml"
-            self.version, self.namespace = meta["apiVersion"], meta["xmlNamespace"]
-        else:
-            self.target_prefix = meta["targetPrefix"]
-            self.content_type = "application/x-amz-json-" + meta["jsonVersion"]
+        # CloudWatch speaks two: forms and XML to older clients, JSON to newer ones
+        self.is_query = "query" in (meta["protocol"], *meta.get("protocols", ()))
+        self.target_prefix = meta.get("targetPrefix")
+        self.content_type = "application/x-amz-json-" + meta.get("jsonVersion", "1.1")
+        self.version, self.namespace = meta["apiVersion"], meta.get("xmlNamespace")
         self.operations = operations
         self._shapes = model["shapes"]
+        self.message = self._message_member(model["operations"][operations[0]])
         self._inputs = {op: model["operations"][op]["input"]["shape"] for op in operations}
+
+    def _message_member(self, operation):
+        """What its exceptions call their text: "message", or as few do "Message"."""
+        members = [m for e in operation.get("errors", ())
+                   for m in self._shapes[e["shape"]].get("members", ())]
+        return "Message" if "Message" in members else "message"
 
     def form(self, operation, form):
         """The parameters of a form."""
@@ -58,14 +67,14 @@ class Service:
 
     def check(self, operation, params):
         """Returns (cleaned parameters, number of unknown members); raises AwsError."""
-        walk = _Walk(self._shapes)
+        walk = _Walk(self._shapes, INVALID.get(self.name, "InvalidParameterException"))
         clean = walk.value(self._inputs[operation], params, "")
         return clean, walk.unknown
 
 
 class _Walk:
-    def __init__(self, shapes):
-        self.shapes = shapes
+    def __init__(self, shapes, code):
+        self.shapes, self.code = shapes, code
         self.unknown = 0
 
     def value(self, name, value, path):
@@ -102,11 +111,9 @@ class _Walk:
                 self.refuse(None, f"{path}.{key}" if path else key, "Member must not be null")
         return clean
 
-    @staticmethod
-    def refuse(value, path, constraint):
+    def refuse(self, value, path, constraint):
         shown = "null" if value is None else f"'{value}'"
-        raise AwsError("InvalidParameterException",
-                       f"1 validation error detected: Value {shown} at '{path}' failed to satisfy "
+        raise AwsError(self.code, f"1 validation error detected: Value {shown} at '{path}' failed to satisfy "
                        f"constraint: {constraint}")
 
 

@@ -1,5 +1,6 @@
 # The query protocol: forms in, XML out, both by the service model; and the codes it has for common errors.
 # SPDX-License-Identifier: GPL-2.0-or-later
+import datetime
 import re
 import urllib.parse
 from xml.sax.saxutils import escape
@@ -24,7 +25,24 @@ CODES = {
     "com.amazon.coral.service#SerializationException": ("MalformedInput", 400),
 }
 
-_NUMBERS = {"integer": int, "long": int, "double": float, "float": float}
+# Where a service has another name for it than SNS: XML namespace -> the same
+CODES_OF = {"http://monitoring.amazonaws.com/doc/2010-08-01/": {
+    "AccessDeniedException": ("AccessDenied", 403),
+}}
+
+
+def code_of(namespace, code, status):
+    """(code, HTTP status) of an error in the words of the namespace's service."""
+    return {**CODES, **CODES_OF.get(namespace, {})}.get(code, (code, status))
+
+
+def _timestamp(text):
+    """ISO 8601, in UTC unless it says otherwise, as seconds since the epoch."""
+    when = datetime.datetime.fromisoformat(text)
+    return (when if when.tzinfo else when.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+_NUMBERS = {"integer": int, "long": int, "double": float, "float": float, "timestamp": _timestamp}
 
 
 def is_form(request):
@@ -105,6 +123,8 @@ def _xml(value):
         return "".join(f"<{k}>{_xml(v)}</{k}>" for k, v in value.items())
     if isinstance(value, list):
         return "".join(f"<member>{_xml(v)}</member>" for v in value)
+    if isinstance(value, datetime.datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     # what XML cannot hold at all
     return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", str(value)))
 

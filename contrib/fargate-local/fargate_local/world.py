@@ -4,12 +4,14 @@ import time
 
 from .buckets import Buckets
 from .logs import LogStore
+from .steps import Steps
 from .taskdefs import Definitions
 
 ACCOUNT = "123456789012"
 PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 QUOTAS = {"L-3032A538": "FARGATE", "L-36FBB829": "FARGATE_SPOT"}     # aws-facts 4.3
-QUOTA_DEFAULT = {"limit": 4000, "others": 0}
+QUOTA_DEFAULT = {"limit": 4000, "others": 0, "applied": True}
+CLASSES = {"FARGATE": "Standard/OnDemand", "FARGATE_SPOT": "Standard/Spot"}    # aws-facts 4.5
 STOPPED_SHOWN = 3600            # seconds, aws-facts 2.6
 _PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"))
 
@@ -35,6 +37,7 @@ class Region:
         self.started_by = {}        # startedBy -> list of tasks
         self.tokens = {}            # (cluster, clientToken) -> ecs.Remembered
         self.used = dict.fromkeys(PROVIDERS, 0)     # CPU units of tasks not yet STOPPED
+        self.in_use = {p: Steps() for p in PROVIDERS}   # the same in vCPU, as CloudWatch has it
 
     def cluster(self, name):
         """Short name of an existing cluster (name or ARN), or None."""
@@ -48,7 +51,11 @@ class Region:
         self.tasks[task.id] = task
         if task.request.started_by is not None:
             self.started_by.setdefault(task.request.started_by, []).append(task)
-        self.used[task.request.provider] += task.request.cpu
+        self.count(task.request.provider, task.request.cpu)
+
+    def count(self, provider, units):
+        self.used[provider] += units
+        self.in_use[provider].set(self.used[provider] / 1024)
 
     def quota_left(self, provider):
         """CPU units that may still be launched, and the whole limit in CPU units."""
@@ -57,7 +64,7 @@ class Region:
         return limit - quota["others"] * 1024 - self.used[provider], limit
 
     def quota_freed(self, task):
-        self.used[task.request.provider] -= task.request.cpu
+        self.count(task.request.provider, -task.request.cpu)
 
     def find(self, cluster, name):
         """Task by id or ARN within the cluster, unless it has expired; else None."""
@@ -82,8 +89,7 @@ class World:
         self.messages = []              # published, oldest first
         self.allow_32vcpu = allow_32vcpu
         self.faults, self.lifecycle = faults, lifecycle
-        self.quotas = {}
-        self.set_quotas({})
+        self.reset_quotas()
         self.regions = {}
 
     def region(self, name):
@@ -91,10 +97,20 @@ class World:
             self.regions[name] = Region(self, name)
         return self.regions[name]
 
+    def reset_quotas(self):
+        self.others = {p: Steps() for p in PROVIDERS}       # vCPU
+        self.quotas = {p: QUOTA_DEFAULT for p in PROVIDERS}
+
     def set_quotas(self, quotas):
-        """quotas: code -> {limit, others}; what is not named goes back to the default."""
-        self.quotas = {provider: {**QUOTA_DEFAULT, **quotas.get(code, {})}
-                       for code, provider in QUOTAS.items()}
+        """quotas: code -> {limit, others, since, applied}; what is not named goes back to the default.
+
+        since: for how many seconds the others have had theirs already."""
+        for code, provider in QUOTAS.items():
+            new = {**QUOTA_DEFAULT, **quotas.get(code, {})}
+            since = new.pop("since", 0)
+            if since or new["others"] != self.quotas[provider]["others"]:
+                self.others[provider].set(new["others"], time.time() - since)
+            self.quotas[provider] = new
 
     def tasks(self):
         return [t for r in self.regions.values() for t in r.tasks.values()]
