@@ -106,13 +106,13 @@ static int open_section(struct parser *p, char *s, struct sf_error *err)
 	if (!end || *trim(end + 1))
 		return sf_err(err, "%s:%u: a section must be written as [name]", p->ini->path, p->line);
 	*end = '\0';
-	s = trim(s + 1);
+	s++;
 	for (in = out = s; *in; in++)
 		if (*in != '"' && *in != '\'' && !(strchr(blanks, *in) && out > s && out[-1] == ' '))
 			*out++ = strchr(blanks, *in) ? ' ' : *in;
 	*out = '\0';
 	free(p->section);
-	p->section = strdup(s);
+	p->section = strdup(trim(s));
 	p->has_last = false;
 	return p->section && add(p, NULL, NULL, NULL) == 0 ? 0 : sf_err(err, "out of memory");
 }
