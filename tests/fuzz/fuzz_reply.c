@@ -102,7 +102,7 @@ static void environment(void)
 	static const char *const variables[][2] = {
 		{ "AWS_ACCESS_KEY_ID", "AKIDEXAMPLE" },	      { "AWS_SECRET_ACCESS_KEY", "secret" },
 		{ "AWS_ENDPOINT_URL", "http://127.0.0.1:1" }, { "AWS_USE_FIPS_ENDPOINT", "false" },
-		{ "AWS_USE_DUALSTACK_ENDPOINT", "false" },
+		{ "AWS_USE_DUALSTACK_ENDPOINT", "false" },    { "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false" },
 	};
 	size_t i;
 
