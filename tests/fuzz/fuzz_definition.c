@@ -13,7 +13,8 @@ static void sound(const struct ecs_definition *d, const char *wanted)
 
 	for (i = 0; i < SF_COUNT(texts); i++)
 		HOLDS(fuzz_clean_or_null(texts[i]));
-	HOLDS(d->arn && fuzz_same(d->status, "ACTIVE") && d->container && *d->container && d->log_group && d->log_prefix);
+	HOLDS(d->arn && (!d->status || strcmp(d->status, "ACTIVE") == 0));
+	HOLDS(d->container && d->log_group && *d->log_group && d->log_prefix && *d->log_prefix);
 	HOLDS(!wanted || strcmp(d->container, wanted) == 0);
 	HOLDS(stream && strlen(stream) == strlen(d->log_prefix) + strlen(d->container) + 4);
 }
