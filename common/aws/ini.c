@@ -106,13 +106,13 @@ static int open_section(struct parser *p, char *s, struct sf_error *err)
 	if (!end || *trim(end + 1))
 		return sf_err(err, "%s:%u: a section must be written as [name]", p->ini->path, p->line);
 	*end = '\0';
-	s = trim(s + 1);
+	s++;
 	for (in = out = s; *in; in++)
 		if (*in != '"' && *in != '\'' && !(strchr(blanks, *in) && out > s && out[-1] == ' '))
 			*out++ = strchr(blanks, *in) ? ' ' : *in;
 	*out = '\0';
 	free(p->section);
-	p->section = strdup(s);
+	p->section = strdup(trim(s));
 	p->has_last = false;
 	return p->section && add(p, NULL, NULL, NULL) == 0 ? 0 : sf_err(err, "out of memory");
 }
@@ -163,18 +163,24 @@ static int parse_line(struct parser *p, char *raw, struct sf_error *err)
 	return add(p, NULL, s, trim(delimiter + 1)) == 0 ? 0 : sf_err(err, "out of memory");
 }
 
-static int parse(struct aws_ini *ini, char *text, struct sf_error *err)
+int aws_ini_parse(const char *path, char *text, struct aws_ini *out, struct sf_error *err)
 {
-	struct parser p = { ini, NULL, 0, false, 0, 0 };
+	struct aws_ini ini = { strdup(path), NULL, 0 };
+	struct parser p = { &ini, NULL, 0, false, 0, 0 };
 	char *line, *rest = text;
-	int rc = 0;
+	int rc = ini.path ? 0 : sf_err(err, "out of memory");
 
 	while (rc == 0 && (line = strsep(&rest, "\n"))) {
 		p.line++;
 		rc = parse_line(&p, line, err);
 	}
 	free(p.section);
-	return rc;
+	if (rc != 0) {
+		aws_ini_free(&ini);
+		return -1;
+	}
+	*out = ini;
+	return 0;
 }
 
 /* At most AWS_INI_MAX bytes into text[AWS_INI_MAX + 1]; O_NONBLOCK so that a FIFO without a writer does not hang us. */
@@ -205,22 +211,15 @@ static int slurp(const char *path, char *text, size_t *len, struct sf_error *err
 
 int aws_ini_load(const char *path, struct aws_ini *out, struct sf_error *err)
 {
-	struct aws_ini ini = { strdup(path), NULL, 0 };
 	char *text = malloc(AWS_INI_MAX + 1);
 	size_t len = 0;
 	int rc = -1;
 
-	if (!ini.path || !text)
-		sf_err(err, "out of memory");
-	else if (slurp(path, text, &len, err) == 0)
-		rc = parse(&ini, text, err);
-	if (text)
-		OPENSSL_cleanse(text, len);
+	if (!text)
+		return sf_err(err, "out of memory");
+	if (slurp(path, text, &len, err) == 0)
+		rc = aws_ini_parse(path, text, out, err);
+	OPENSSL_cleanse(text, len);
 	free(text);
-	if (rc != 0) {
-		aws_ini_free(&ini);
-		return -1;
-	}
-	*out = ini;
-	return 0;
+	return rc;
 }

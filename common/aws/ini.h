@@ -30,6 +30,8 @@ struct aws_ini {
  * Errors: cannot be read, over AWS_INI_MAX, "<file>:<line>: ..." (never the line itself: it may hold a secret).
  */
 int aws_ini_load(const char *path, struct aws_ini *out, struct sf_error *err);
+/* The same from a string, which is taken apart in place and may hold secrets afterwards; `path` is only for messages. */
+int aws_ini_parse(const char *path, char *text, struct aws_ini *out, struct sf_error *err);
 /* Zeroise and release. */
 void aws_ini_free(struct aws_ini *ini);
 #define sf_auto_ini sf_auto(aws_ini_free)

@@ -255,7 +255,7 @@ void sf_options_free(struct sf_options *o)
 /* One range a-b:step or a single number, added to *out; the text behind it, or NULL. */
 static const char *add_range(const char *at, struct sf_array *out)
 {
-	unsigned long low, high, step = 1;
+	unsigned long low, high, step = 1, count;
 	char *end = NULL;
 
 	if (!isdigit((unsigned char)*at))
@@ -267,12 +267,15 @@ static const char *add_range(const char *at, struct sf_array *out)
 		step = strtoul(end + 1, &end, 10);
 	if (high < low || high > UINT32_MAX - 1 || step == 0 || step > UINT32_MAX)
 		return NULL;
+	count = (high - low) / step + 1;
+	if (count > UINT32_MAX - out->count)
+		return NULL;
 	if (out->count == 0 || low < out->min)
 		out->min = (uint32_t)low;
-	high = low + (high - low) / step * step;
+	high = low + (count - 1) * step;
 	if (high > out->max)
 		out->max = (uint32_t)high;
-	out->count += (uint32_t)((high - low) / step + 1);
+	out->count += (uint32_t)count;
 	out->step = (uint32_t)step;
 	return end;
 }

@@ -146,7 +146,7 @@ START_TEST(ini_as_configparser_reads_it)
 
 	files(NULL, "# comment\n; too\n\n[ profile  \"my  dev\" ]\n  Region : eu-west-1\n  output=json\r\n"
 		    "s3 =\n  max_concurrent = 5\n  endpoint_url = http://s3\nmulti = a\n  b\nregion = last\n"
-		    "[empty]\n[services x]\necs =\n  endpoint_url = http://h:1/?a=b\n");
+		    "[empty]\n[profile ' q ' ]\n[services x]\necs =\n  endpoint_url = http://h:1/?a=b\n");
 	ck_assert_msg(aws_ini_load(conf_path, &ini, &err) == 0, "%s", err.text);
 	ck_assert_str_eq(aws_ini_get(&ini, "profile my dev", NULL, "region"), "last");
 	ck_assert_str_eq(aws_ini_get(&ini, "profile my dev", NULL, "output"), "json");
@@ -156,6 +156,7 @@ START_TEST(ini_as_configparser_reads_it)
 	ck_assert_ptr_null(aws_ini_get(&ini, "profile my dev", NULL, "endpoint_url"));
 	ck_assert_ptr_null(aws_ini_get(&ini, "services x", "logs", "endpoint_url"));
 	ck_assert(aws_ini_has(&ini, "empty"));
+	ck_assert(aws_ini_has(&ini, "profile q"));
 	ck_assert(!aws_ini_has(&ini, "absent"));
 }
 END_TEST

@@ -348,6 +348,9 @@ static const struct {
 	{ "5-2", -1, { 0 } },
 	{ "1-9:0", -1, { 0 } },
 	{ "1x", -1, { 0 } },
+	/* 2^32 elements would count as none */
+	{ "0-4294967294", 0, { UINT32_MAX, 0, UINT32_MAX - 1, 1 } },
+	{ "0-4294967294,3", -1, { 0 } },
 };
 
 START_TEST(array_lists_are_summed_up)
