@@ -330,7 +330,6 @@ static void finish(struct sweep *s)
 {
 	say_trouble(s);
 	answer(s);
-	/* Dry runs, however often, keep no real one away. */
 	if (!s->dry)
 		s->agent->sweep_at = agent_now_ms(s->agent) + (int64_t)s->agent->conf->reconcile_interval * 1000;
 	clear(s);
@@ -355,8 +354,10 @@ static bool take_asker(struct sweep *s)
 static void begin(struct sweep *s, int64_t now)
 {
 	const struct agent *a = s->agent;
+	bool due = now >= a->sweep_at && a->poll_count && a->cluster.name[0];
 
-	if (!take_asker(s) && (now < a->sweep_at || !a->poll_count || !a->cluster.name[0]))
+	/* Its own goes first: whoever asks for dry runs one after the other keeps it from nothing. */
+	if (!due && !take_asker(s))
 		return;
 	s->phase = SWEEP_LIST;
 	if (sweep_places(s) == 0)

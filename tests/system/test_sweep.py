@@ -3,13 +3,15 @@
 import glob
 import json
 import os
+import shutil
 import signal
+import tempfile
 
 import botocore.config
 import botocore.session
 import pytest
 
-from cluster import wait_for
+from cluster import Cluster, wait_for
 
 NO = {"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time. Please try again later or in a different availability zone"}]}
 REASON = "slurm-fargate: no job of this cluster claims it (sweep)"
@@ -70,6 +72,25 @@ class ByHand:
         for task in self.made:
             if self.runs(task):
                 self.cluster.control("POST", f"tasks/{task}/stop")
+
+
+@pytest.fixture(name="own_sandbox", scope="module")
+def fixture_own_sandbox():
+    """Not the session's: the tasks made here by hand are none that other tests can read."""
+    directory = tempfile.mkdtemp(prefix="slurm-fargate-t.")
+    os.chmod(directory, 0o755)
+    sandbox = Cluster(directory, "--speed", "20")
+    try:
+        yield sandbox.up()
+    finally:
+        sandbox.down()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(name="cluster")
+def fixture_cluster(own_sandbox):
+    yield own_sandbox
+    own_sandbox.reset()
 
 
 @pytest.fixture(name="byhand")
