@@ -53,7 +53,7 @@ int ecs_list_tasks_body(const struct ecs_list *list, char **out, struct sf_error
 {
 	sf_auto_json sf_json *body = sf_json_new_object();
 
-	if (!list->started_by == !list->family)
+	if (list->started_by && list->family)
 		return sf_err(err, "ListTasks takes either startedBy or family");
 	if (list->started_by && list->desired_status)
 		return sf_err(err, "ListTasks takes startedBy alone, without desiredStatus");

@@ -20,9 +20,9 @@ int ecs_describe_tasks_body(const char *cluster, const char *const *ids, size_t 
 int ecs_stop_task_body(const char *cluster, const char *task, const char *reason, char **out, struct sf_error *err);
 struct ecs_list {
 	const char *cluster;
-	const char *started_by;     /* exactly one of started_by and family */
+	const char *started_by;     /* at most one of started_by and family; neither: every task of the cluster */
 	const char *family;
-	const char *desired_status; /* "STOPPED", NULL = AWS's default RUNNING; only with family (ECS: startedBy goes alone) */
+	const char *desired_status; /* "STOPPED", NULL = AWS's default RUNNING; not with started_by (ECS: it goes alone) */
 	const char *next_token;     /* NULL = first page */
 };
 int ecs_list_tasks_body(const struct ecs_list *list, char **out, struct sf_error *err);

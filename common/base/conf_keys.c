@@ -105,7 +105,7 @@ const struct sf_key sf_keys[] = {
 	{ "SlurmPoll", NUMBER(1, 300), .scope = TOP, IN_CONF(slurm_poll) },
 	{ "StopGrace", NUMBER(0, 3600), .scope = TOP, IN_CONF(stop_grace) },
 	{ "ReattachTimeout", NUMBER(1, 86400), .scope = TOP, IN_CONF(reattach_timeout), .idle = true },
-	{ "ReconcileInterval", NUMBER(1, 86400), .scope = TOP, IN_CONF(reconcile_interval), .idle = true },
+	{ "ReconcileInterval", NUMBER(1, 86400), .scope = TOP, IN_CONF(reconcile_interval) },
 	{ "Operation", GLOB, IN_RULE(operation) },
 	{ "Code", GLOB, IN_RULE(code) },
 	{ "Reason", GLOB, IN_RULE(reason) },

@@ -32,7 +32,7 @@ static void put_be(unsigned char *p, size_t n, uint64_t v)
 
 static bool known_type(uint8_t type)
 {
-	return (type >= SF_FRAME_LAUNCH && type <= SF_FRAME_QUOTA) ||
+	return (type >= SF_FRAME_LAUNCH && type <= SF_FRAME_REAP) ||
 	       (type >= SF_FRAME_ACCEPT && type <= SF_FRAME_TEXT);
 }
 

@@ -28,6 +28,7 @@
  *   CONF      sfargate  -                                    TEXT (JSON)
  *   RESUME    sfargate  TEXT                                 TEXT (JSON {"resumed":true}) or REFUSED; TEXT is a partition; root and SlurmUser only
  *   QUOTA     sfargate  -                                    TEXT (JSON {"quotas":[…]})
+ *   REAP      sfargate  [NUMBER]                             TEXT (JSON) or REFUSED; NUMBER: enum sf_reap; root and SlurmUser only
  * agent -> who
  *   ACCEPT    -                         the request is taken
  *   REFUSED   TEXT [RETRY]              it is not; the text says why. RETRY=1: not now, ask again (agent still reading its jobs)
@@ -37,7 +38,7 @@
  *   EXIT      NUMBER                    the verdict is with Slurm: exit with this status
  *   TEXT      TEXT [CURSOR]             an answer; with CURSOR it goes on: the same question again, with that cursor
  *
- * STATUS, SHOW, SNAPSHOT, TASKS, LOGS, CONF, RESUME and QUOTA are questions: a connection's next one is read when the answer to the last is
+ * STATUS, SHOW, SNAPSHOT, TASKS, LOGS, CONF, RESUME, QUOTA and REAP are questions: a connection's next one is read when the answer to the last is
  * written, and a user has at most 16 connections that ask. The frames of one kind keep their numbers: new ones are appended.
  */
 #define SF_PROTO_VERSION 1
@@ -60,6 +61,7 @@ enum sf_frame_type {
 	SF_FRAME_CONF,
 	SF_FRAME_RESUME,
 	SF_FRAME_QUOTA,
+	SF_FRAME_REAP,
 	SF_FRAME_ACCEPT = 64,
 	SF_FRAME_REFUSED,
 	SF_FRAME_RELEASE,
@@ -68,6 +70,9 @@ enum sf_frame_type {
 	SF_FRAME_EXIT,
 	SF_FRAME_TEXT
 };
+
+/* Of REAP, added up. */
+enum sf_reap { SF_REAP_DRY_RUN = 1, SF_REAP_FORCE = 2 };
 
 enum sf_field_tag {
 	SF_FIELD_JOB = 1, /* number */

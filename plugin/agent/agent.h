@@ -38,6 +38,7 @@ struct agent;
 struct reader;
 struct alerts;
 struct holds;
+struct sweep;
 
 enum conn_role { CONN_NEW, CONN_HANDED, CONN_ATTACH, CONN_PROLOG, CONN_QUERY };
 
@@ -51,6 +52,8 @@ struct conn {
 	struct conn *next, *prev;
 	int64_t opened_at, closed_at; /* ms */
 	struct reader *reader; /* CONN_QUERY: its `logs` under way */
+	enum { REAP_NONE, REAP_WAITS, REAP_RUNS } reap; /* CONN_QUERY: its `reap` */
+	unsigned reap_how; /* enum sf_reap */
 	/* CONN_HANDED: what root said about the step that sits behind this connection */
 	uint32_t handed_job;
 	uid_t handed_uid;
@@ -199,6 +202,8 @@ struct agent {
 	int64_t prune_at; /* ms */
 	struct holds *holds;   /* hold.h; NULL = there were none yet */
 	struct alerts *alerts; /* NULL = there was none yet */
+	struct sweep *sweep;
+	int64_t sweep_at; /* ms: the next one */
 	char *fleet; /* fleet.c's: what the snapshot says of Slurm's jobs, JSON; NULL = not known yet */
 	char aws_problem[SF_ERROR_MAX]; /* last thing AWS refused, "" = none */
 	int64_t started;
@@ -377,6 +382,10 @@ void job_alert(struct job *job, enum alert_kind kind);
 void alerts_tick(struct agent *a, int64_t now);
 void alerts_status(const struct agent *a, sf_json *out); /* alerts_sent, alerts_failed, alerts_waiting, alert_problem */
 void alerts_free(struct agent *a); /* after the last callback */
+
+/* sweep.c: tasks that no job claims. */
+void sweep_tick(struct agent *a, int64_t now);
+void sweep_free(struct agent *a); /* after the last callback */
 
 /* poll.c: what Slurm says. */
 void poll_tick(struct agent *a, int64_t now);

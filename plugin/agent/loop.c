@@ -167,6 +167,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	follow_tick(a, now);
 	watch_tick(a, now);
+	sweep_tick(a, now);
 	readers_tick(a, now);
 	server_tick(a, now);
 	history_tick(a, now);
@@ -263,6 +264,7 @@ void agent_stop(struct agent *a)
 	readers_free(a);
 	alerts_free(a);
 	hold_free(a);
+	sweep_free(a);
 	jobs_free(a);
 	definitions_free(a->definitions);
 	pauses_free(a);

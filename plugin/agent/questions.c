@@ -140,6 +140,22 @@ static void on_resume(struct conn *c, const struct sf_frame *f)
 	}
 }
 
+/* Answered by the sweep that it starts (sweep.c). */
+static void on_reap(struct conn *c, const struct sf_frame *f)
+{
+	uint64_t how = 0;
+
+	sf_frame_number(f, SF_FIELD_NUMBER, &how);
+	if (!conn_is_admin(c)) {
+		conn_refuse(c, "only root and SlurmUser may reap tasks", false);
+	} else if (!c->agent->cluster.name[0]) {
+		conn_refuse(c, "the agent is still asking slurmctld for its configuration", true);
+	} else {
+		c->reap = REAP_WAITS;
+		c->reap_how = (unsigned)(how & (SF_REAP_DRY_RUN | SF_REAP_FORCE));
+	}
+}
+
 /* The newest start of the one job that was named. */
 struct found {
 	struct job *live;
@@ -274,7 +290,7 @@ bool question_frame(struct conn *c, const struct sf_frame *f)
 	} handlers[] = {
 		{ SF_FRAME_STATUS, on_status }, { SF_FRAME_SHOW, on_show }, { SF_FRAME_SNAPSHOT, on_snapshot },
 		{ SF_FRAME_TASKS, on_tasks },   { SF_FRAME_LOGS, on_logs }, { SF_FRAME_CONF, on_conf },
-		{ SF_FRAME_RESUME, on_resume }, { SF_FRAME_QUOTA, on_quota },
+		{ SF_FRAME_RESUME, on_resume }, { SF_FRAME_QUOTA, on_quota }, { SF_FRAME_REAP, on_reap },
 	};
 	size_t i;
 

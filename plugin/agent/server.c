@@ -153,7 +153,7 @@ void job_release_prologs(struct job *job)
 /* One question at a time: the next one waits in its buffer until the answer has been written, whatever a user sends. */
 static bool busy(const struct conn *c)
 {
-	return c->role == CONN_QUERY && (c->reader || conn_pending(c));
+	return c->role == CONN_QUERY && (c->reader || c->reap || conn_pending(c));
 }
 
 static void on_read(struct bufferevent *bev, void *arg)

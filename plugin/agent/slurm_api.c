@@ -106,6 +106,7 @@ int slurm_api_cluster(struct slurm_cluster *out, struct sf_error *err)
 	out->has_prolog = conf->prolog_slurmctld && conf->prolog_slurmctld[0];
 	out->prolog_timeout = compat_prolog_timeout(conf) == NO_VAL16 ? 0 : compat_prolog_timeout(conf);
 	out->kill_wait = conf->kill_wait;
+	out->boot_time = conf->boot_time;
 	compat_free_conf(conf);
 	return find_default_partition(out, err);
 }

@@ -90,6 +90,7 @@ struct slurm_cluster {
 	uint32_t prolog_timeout;   /* PrologTimeout or PrologEpilogTimeout, 0 = unset */
 	uint32_t kill_wait;
 	char default_partition[64]; /* "" = none */
+	time_t boot_time;          /* when slurmctld was started */
 };
 
 /* slurm_init(3) with SLURM_CONF from the environment; once, before any other call and before threads. */

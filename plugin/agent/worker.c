@@ -168,6 +168,16 @@ static int ask_script(struct work *w)
 	return 0;
 }
 
+/* In this order: a slurmctld that was started in between shows in its boot time. */
+static int review(struct work *w)
+{
+	time_t since = 0;
+
+	if (slurm_api_jobs(&since, &w->briefs, &w->n_briefs, &w->changed, &w->err) != 0)
+		return -1;
+	return slurm_api_cluster(&w->cluster, &w->err);
+}
+
 static int perform(struct worker *worker, struct work *w)
 {
 	switch (w->kind) {
@@ -175,6 +185,8 @@ static int perform(struct worker *worker, struct work *w)
 		return ask_cluster(w);
 	case WORK_JOBS:
 		return slurm_api_jobs(&worker->jobs_since, &w->briefs, &w->n_briefs, &w->changed, &w->err);
+	case WORK_REVIEW:
+		return review(w);
 	case WORK_JOB:
 		return ask_job(w);
 	case WORK_SCRIPT:

@@ -13,6 +13,7 @@
 enum work_kind {
 	WORK_CLUSTER,  /* slurm_api_cluster + slurm_api_check_conf */
 	WORK_JOBS,     /* slurm_api_jobs */
+	WORK_REVIEW,   /* all of slurm_api_jobs, then slurm_api_cluster */
 	WORK_JOB,      /* slurm_api_job, slurm_api_requeued */
 	WORK_SCRIPT,   /* slurm_api_job with the script, slurm_api_groups where asked for */
 	WORK_COMMENT,  /* slurm_api_comment; low priority, the latest per job wins */

@@ -10,7 +10,7 @@
 #include "common/base/text.h"
 
 /* A word per option, so that a command says which it takes. */
-enum { OPT_COMMON = 1, OPT_ALL = 2, OPT_HEADER = 4, OPT_FOLLOW = 8 };
+enum { OPT_COMMON = 1, OPT_ALL = 2, OPT_HEADER = 4, OPT_FOLLOW = 8, OPT_REAP = 16 };
 
 static const struct command {
 	const char *name;
@@ -27,6 +27,7 @@ static const struct command {
 	{ "quota", "[-n]", "the vCPU quotas of Fargate: limit, what is in use, and who waits", OPT_COMMON | OPT_HEADER, NO_OPERAND, command_quota },
 	{ "conf", "", "the configuration the agent works by", OPT_COMMON, NO_OPERAND, command_conf },
 	{ "resume", "PARTITION", "open a partition again that is paused because AWS refused its configuration; root and SlurmUser only", OPT_COMMON, PARTITION_OPERAND, command_resume },
+	{ "reap", "[-d] [-F]", "stop tasks of this cluster that no job claims; root and SlurmUser only", OPT_COMMON | OPT_REAP, NO_OPERAND, command_reap },
 };
 
 static const struct {
@@ -40,6 +41,8 @@ static const struct {
 	{ 'a', "all", NULL, "tasks: also those that ended within the last day", OPT_ALL },
 	{ 'n', "noheader", NULL, "tasks, quota: no line of titles", OPT_HEADER },
 	{ 'f', "follow", NULL, "logs: go on until the log is complete", OPT_FOLLOW },
+	{ 'd', "dry-run", NULL, "reap: stop nothing, only say what would be", OPT_REAP },
+	{ 'F', "force", NULL, "reap: after a start of slurmctld too, and tasks of any age", OPT_REAP },
 	{ 'h', "help", NULL, "print this and leave", OPT_COMMON },
 	{ 'V', "version", NULL, "print the version and leave", OPT_COMMON },
 };
@@ -118,6 +121,12 @@ static void take_option(int letter, struct arguments *a)
 		break;
 	case 'f':
 		a->follow = true;
+		break;
+	case 'd':
+		a->dry_run = true;
+		break;
+	case 'F':
+		a->force = true;
 		break;
 	}
 }

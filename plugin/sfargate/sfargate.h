@@ -17,6 +17,7 @@
 struct arguments {
 	const char *conf, *socket;
 	bool json, no_header, all, follow;
+	bool dry_run, force; /* reap */
 	uint32_t job_id;
 	const char *partition;
 	int64_t array_task; /* of JOBID "12_3", else -1 */
@@ -80,5 +81,6 @@ int command_logs(const struct arguments *a);
 int command_conf(const struct arguments *a);
 int command_resume(const struct arguments *a);
 int command_quota(const struct arguments *a);
+int command_reap(const struct arguments *a);
 
 #endif

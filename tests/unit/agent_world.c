@@ -23,6 +23,7 @@ struct agent world;
 char world_dir[64];
 int64_t world_now = 1700000000000;
 int64_t world_step = 50;
+bool world_sweeps;
 const char *world_lines = "", *world_keys = "";
 
 static struct sf_conf *conf;
@@ -93,6 +94,8 @@ void world_boot(void)
 	memset(&world, 0, sizeof(world));
 	world.conf = sf_conf_hold(conf);
 	ck_assert_msg(agent_start(&world, &err) == 0, "%s", err.text);
+	if (!world_sweeps)
+		world.sweep_at = INT64_MAX;
 	up = true;
 }
 

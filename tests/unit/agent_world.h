@@ -31,6 +31,7 @@ extern const char *world_lines; /* more lines of fargate.conf, set before world_
 
 void world_start(void); /* directory, conf, agent; waits until the agent knows its cluster */
 void world_begin(void); /* the same without starting the agent */
+extern bool world_sweeps; /* the agent sweeps by itself; else only when it is asked to, so that calls can be counted */
 void world_up(void);	/* start the agent on what is there, and wait for the cluster */
 void world_boot(void);	/* start it, and wait for nothing */
 void world_down(void);	/* stop it; calls under way are lost */
@@ -88,6 +89,7 @@ void slurm_gate(bool shut);	  /* the worker waits before its next call's effect 
 bool slurm_waiting(void);	  /* it stands at the gate */
 void slurm_gate_after(bool shut); /* the worker waits after a list was made, before it hands it out */
 void slurm_prolog(bool has, uint32_t prolog_timeout);
+extern time_t slurm_boot; /* when slurmctld was started */
 void slurm_refuse(const char *call, int times); /* "hold", "complete", "end_time", "comment" fail so often */
 /*
  * Calls that change something, as text: "comment 17 fargate: …", "hold 17", "user_hold 17", "requeue 17", "begin 17 <s from now> fargate: …",
@@ -150,6 +152,10 @@ extern size_t aws_page;					 /* events per page of GetLogEvents */
 extern bool aws_offline;				 /* call() itself fails */
 struct fake_task *aws_task(size_t n);			 /* n-th ever made; fails the test when absent */
 size_t aws_tasks(void);
+/* A task that somebody started with these. */
+struct fake_task *aws_made(const char *started_by, const char *group, int64_t age_s);
+extern size_t aws_list_page; /* tasks per page of ListTasks */
+sf_json *world_list_tasks(const sf_json *in); /* agent_world_list.c: its answer */
 void aws_status(struct fake_task *t, const char *last);
 void aws_running(struct fake_task *t);
 void aws_exit(struct fake_task *t, int code); /* STOPPED, EssentialContainerExited */
@@ -184,6 +190,7 @@ void peer_attach_at(struct peer *p, uint32_t job, uint32_t restart, const char *
 void peer_signal(struct peer *p, int number);
 void peer_ask(struct peer *p, enum sf_frame_type type, uint32_t job);
 void peer_resume(struct peer *p, const char *partition);
+void peer_reap(struct peer *p, unsigned how);
 void peer_bytes(struct peer *p, const void *bytes, size_t n);
 void peers_pump(void);
 void peers_end(void);

@@ -195,16 +195,18 @@ static void set_opt(sf_json *o, const char *key, const char *value)
 }
 
 /* As the request says. */
-static void set_group(sf_json *o, const struct fake_task *t)
+static void set_asked(sf_json *o, const struct fake_task *t, const char *key)
 {
-	const char *at = strstr(t->body, "\"group\":\"");
-	char group[SF_GROUP_MAX];
+	char head[32], value[160];
+	const char *at;
 
+	snprintf(head, sizeof(head), "\"%s\":\"", key);
+	at = strstr(t->body, head);
 	if (!at)
 		return;
-	at += strlen("\"group\":\"");
-	snprintf(group, sizeof(group), "%.*s", (int)strcspn(at, "\""), at);
-	sf_json_set_str(o, "group", group);
+	at += strlen(head);
+	snprintf(value, sizeof(value), "%.*s", (int)strcspn(at, "\""), at);
+	sf_json_set_str(o, key, value);
 }
 
 static sf_json *task_json(const struct fake_task *t)
@@ -223,7 +225,8 @@ static sf_json *task_json(const struct fake_task *t)
 		sf_json_set_str(o, "capacityProviderName", "FARGATE_SPOT");
 	sf_json_set_str(o, "availabilityZone", "eu-west-1a");
 	sf_json_set_int(o, "createdAt", t->created / 1000);
-	set_group(o, t);
+	set_asked(o, t, "group");
+	set_asked(o, t, "startedBy");
 	if (t->pull_started)
 		sf_json_set_int(o, "pullStartedAt", t->pull_started);
 	if (t->started)
@@ -260,6 +263,22 @@ static struct fake_task *new_task(const char *token, const char *body)
 	t->next = tasks;
 	tasks = t;
 	n_tasks++;
+	return t;
+}
+
+struct fake_task *aws_made(const char *started_by, const char *group, int64_t age_s)
+{
+	struct fake_task *t;
+	char body[512];
+	size_t n = (size_t)snprintf(body, sizeof(body), "{\"cluster\":\"" CLUSTER "\",\"taskDefinition\":\"slurm-job:7\"");
+
+	if (started_by)
+		n += (size_t)snprintf(body + n, sizeof(body) - n, ",\"startedBy\":\"%s\"", started_by);
+	if (group)
+		n += (size_t)snprintf(body + n, sizeof(body) - n, ",\"group\":\"%s\"", group);
+	snprintf(body + n, sizeof(body) - n, "}");
+	t = new_task("", body);
+	t->created = world_now - age_s * 1000;
 	return t;
 }
 
@@ -331,20 +350,8 @@ static struct made stop_task(const char *text, sf_json *in)
 
 static struct made list_tasks(const char *text, sf_json *in)
 {
-	const char *by = sf_json_str(in, "startedBy");
-	sf_json *out = sf_json_new_object(), *arns = sf_json_new_array();
-	char arn[160], wanted[200];
-	struct fake_task *t;
-
 	(void)text;
-	snprintf(wanted, sizeof(wanted), "\"startedBy\":\"%s\"", by);
-	for (t = tasks; t; t = t->next)
-		if (strstr(t->body, wanted) && strcmp(t->desired, "RUNNING") == 0 && !t->missing) {
-			snprintf(arn, sizeof(arn), "arn:aws:ecs:eu-west-1:123456789012:task/" CLUSTER "/%s", t->id);
-			sf_json_add_str(arns, arn);
-		}
-	sf_json_set(out, "taskArns", arns);
-	return (struct made){ 200, NULL, NULL, out };
+	return (struct made){ 200, NULL, NULL, world_list_tasks(in) };
 }
 
 #define DEFINITION_JSON                                                                                                          \

@@ -248,6 +248,16 @@ void peer_resume(struct peer *p, const char *partition)
 	finish(p, &o);
 }
 
+void peer_reap(struct peer *p, unsigned how)
+{
+	unsigned char bytes[64];
+	struct sf_frame_out o;
+
+	sf_frame_begin(&o, bytes, sizeof(bytes), SF_FRAME_REAP);
+	sf_frame_put_number(&o, SF_FIELD_NUMBER, how);
+	finish(p, &o);
+}
+
 struct peer *peer_attached(uint32_t job, uint32_t restart, const char *token, const char *spec)
 {
 	struct peer *p = peer_open(0);

@@ -16,6 +16,7 @@ static bool down, gate, gate_after, waiting;
 static const char *node_down = "-";
 static bool has_prolog = true;
 static uint32_t prolog_timeout;
+time_t slurm_boot = 1699000000;
 static char *calls[CALLS_MAX];
 static size_t n_calls;
 static struct {
@@ -243,7 +244,8 @@ int slurm_api_cluster(struct slurm_cluster *out, struct sf_error *err)
 				       .has_prolog = has_prolog,
 				       .prolog_timeout = prolog_timeout,
 				       .kill_wait = 30,
-				       .default_partition = "local" };
+				       .default_partition = "local",
+				       .boot_time = slurm_boot };
 	return leave(0);
 }
 

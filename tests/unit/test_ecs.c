@@ -49,7 +49,7 @@ static const struct {
 	{ { "hpc", NULL, "slurm-job", "STOPPED", "tok" },
 	  "{\"cluster\":\"hpc\",\"family\":\"slurm-job\",\"desiredStatus\":\"STOPPED\",\"nextToken\":\"tok\"}", NULL },
 	{ { "hpc", "s", "f", NULL, NULL }, NULL, "ListTasks takes either startedBy or family" },
-	{ { "hpc", NULL, NULL, NULL, NULL }, NULL, "ListTasks takes either startedBy or family" },
+	{ { "hpc", NULL, NULL, NULL, NULL }, "{\"cluster\":\"hpc\"}", NULL },
 	{ { "hpc", "s", NULL, "STOPPED", NULL }, NULL, "ListTasks takes startedBy alone, without desiredStatus" },
 };
 

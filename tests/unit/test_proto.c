@@ -81,7 +81,7 @@ static const struct {
 	{ 1, { 2 }, "another protocol version" },
 	{ 1, { 'G' }, "another protocol version" },
 	{ 2, { 1, 0 }, "unknown frame type" },
-	{ 2, { 1, SF_FRAME_QUOTA + 1 }, "unknown frame type" },
+	{ 2, { 1, SF_FRAME_REAP + 1 }, "unknown frame type" },
 	{ 2, { 1, 71 }, "unknown frame type" },
 	{ 8, { 1, 1, 0, 1, 0, 0, 0, 0 }, "reserved bytes are not zero" },
 	{ 8, { 1, 1, 0, 0, 0, 0x10, 0, 1 }, "the frame is too long" },
