@@ -36,6 +36,29 @@ int64_t aws_http_now_ms(const struct aws_http *h)
 	return NOW_MS;
 }
 
+/* The keys stand in the environment: nobody waits for any. */
+int aws_http_after(struct aws_http *h, long ms, aws_wait_cb cb, void *arg, struct sf_error *err)
+{
+	(void)h, (void)ms, (void)cb, (void)arg;
+	return sf_err(err, "no waiting here");
+}
+
+int aws_http_watch(struct aws_http *h, int fd, aws_wait_cb cb, void *arg, struct sf_error *err)
+{
+	(void)h, (void)fd, (void)cb, (void)arg;
+	return sf_err(err, "no watching here");
+}
+
+void aws_http_unwatch(struct aws_http *h, int fd)
+{
+	(void)h, (void)fd;
+}
+
+void aws_http_forget(struct aws_http *h, const void *arg)
+{
+	(void)h, (void)arg;
+}
+
 static void quiet(enum sf_log_level level, const char *line)
 {
 	(void)level;
