@@ -67,10 +67,10 @@ START_TEST(a_good_file_comes_into_force)
 	begin();
 	attach = world_attached(17);
 	job = world_job(17, 0);
-	put("License=x\n" PLAIN "PartitionName=fargate LogGrace=3 Cluster=" CLUSTER NET "\n");
+	put("ReattachTimeout=300\n" PLAIN "PartitionName=fargate LogGrace=3 Cluster=" CLUSTER NET "\n");
 	WITHIN(5000, line_of("fargate")->log_grace == 3);
 	ck_assert(world_logged("fargate.conf: the changed file is in force, 2 partitions"));
-	ck_assert(world_logged("fargate.conf:2: License has no effect in this version"));
+	ck_assert(world_logged("fargate.conf:2: ReattachTimeout has no effect in this version"));
 	ck_assert_ptr_eq(job->line, line_of("fargate"));
 	text = query_conf(&world);
 	ck_assert_int_eq(sf_json_parse(text, strlen(text), &json, NULL), 0);
@@ -339,7 +339,7 @@ START_TEST(a_task_runs_on_when_the_agent_comes_back_without_its_line)
 	begin();
 	world_attached(17);
 	world_down();
-	snprintf(text, sizeof(text), "Socket=%s/agent.sock StateDir=%s/state\n" PLAIN, world_dir, world_dir);
+	snprintf(text, sizeof(text), "Region=eu-west-1 Socket=%s/agent.sock StateDir=%s/state\n" PLAIN, world_dir, world_dir);
 	ck_assert_int_eq(sf_conf_parse(path, text, &other, &err), 0);
 	memset(&world, 0, sizeof(world));
 	world.conf = other;
