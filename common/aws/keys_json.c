@@ -51,11 +51,15 @@ static int read_members(const struct dialect *d, const sf_json *j, struct aws_of
 /* json-c gives its memory back as it is. */
 static void wipe_member(const sf_json *j, const char *key)
 {
+	union {
+		const char *lent;
+		char *wiped;
+	} text;
 	size_t n;
-	const char *text = sf_json_bytes(j, key, &n);
 
-	if (text)
-		OPENSSL_cleanse((char *)(uintptr_t)text, n);
+	text.lent = sf_json_bytes(j, key, &n);
+	if (text.lent)
+		OPENSSL_cleanse(text.wiped, n);
 }
 
 int aws_keys_json(enum aws_dialect dialect, const char *source, const char *text, size_t n, struct aws_credentials *out,
