@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/base/quota.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +29,7 @@ const char *sf_quota_title(bool spot)
 	return quotas[spot].title;
 }
 
+/* Rounds down. (libm's floor() would be one more library for slurmctld's plugin.) */
 static int64_t clamp(double quarters)
 {
 	if (!(quarters > 0)) /* NaN too */
@@ -39,12 +39,14 @@ static int64_t clamp(double quarters)
 
 int64_t sf_quarters_floor(double vcpu)
 {
-	return clamp(floor(vcpu * SF_QUARTERS_PER_VCPU));
+	return clamp(vcpu * SF_QUARTERS_PER_VCPU);
 }
 
 int64_t sf_quarters_ceil(double vcpu)
 {
-	return clamp(ceil(vcpu * SF_QUARTERS_PER_VCPU));
+	int64_t whole = clamp(vcpu * SF_QUARTERS_PER_VCPU);
+
+	return whole < SF_QUARTERS_MAX && (double)whole < vcpu * SF_QUARTERS_PER_VCPU ? whole + 1 : whole;
 }
 
 int64_t sf_quarters_of_units(uint32_t cpu_units)
