@@ -10,6 +10,7 @@ from test_fargate_local_support import (ARN, MODELS, NETWORK, REGION, ROLE, SERV
 
 sys.path.insert(0, os.path.dirname(SERVER))
 from fargate_local import limits  # noqa: E402
+from fargate_local.sts import UNSIGNED  # noqa: E402
 
 IP, CE = "InvalidParameterException", "ClientException"
 NOT_AVAILABLE = {"failures": [{"reason": "The requested CPU configuration is above your limit."}],
@@ -66,6 +67,9 @@ PLACE = {"type": "distinctInstance"}
 LOGS = {"logGroupName": "/hpc"}
 STREAM = {**LOGS, "logStreamName": "gone"}
 # operation, what is taken, what is refused, and how: a row for each row of limits.ROWS
+ASSUME = {"RoleArn": "arn:aws:iam::123456789012:role/test", "RoleSessionName": "me"}
+WEB = {**ASSUME, "WebIdentityToken": "unknown"}
+
 CASES = [
     ("RunTask", {"count": 1}, {"count": 0}, IP, "count must be at least 1."),
     ("RunTask", {"count": 10}, {"count": 11}, IP, "count cannot be greater than 10."),
@@ -135,6 +139,17 @@ CASES = [
      "EphemeralStorage size should be at least 21"),
     ("RegisterTaskDefinition", storage(200), storage(201), CE,
      "EphemeralStorage size should be at most 200"),
+    *((op, {**who, "DurationSeconds": good}, {**who, "DurationSeconds": bad}, "ValidationError",
+       VALUE % (bad, "DurationSeconds") + f"have value {than} than or equal to {good}")
+      for op, who in (("AssumeRole", ASSUME), ("AssumeRoleWithWebIdentity", WEB))
+      for good, bad, than in ((900, 899, "greater"), (43200, 43201, "less"))),
+    *(("AssumeRole", {**ASSUME, "RoleArn": good}, {**ASSUME, "RoleArn": bad}, "ValidationError",
+       VALUE % (bad[:200], "RoleArn") + f"have length {than} than or equal to {len(good)}")
+      for good, bad, than in (("a" * 20, "a" * 19, "greater"), ("a" * 2048, "a" * 2049, "less"))),
+    *((op, {**who, "RoleSessionName": "a.b@c=d,e+f-g_9"}, {**who, "RoleSessionName": "a b"}, "ValidationError",
+       "1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member "
+       "must satisfy regular expression pattern: [\\w+=,.@-]*")
+      for op, who in (("AssumeRole", ASSUME), ("AssumeRoleWithWebIdentity", WEB))),
     ("GetLogEvents", {**STREAM, "limit": 1}, {**STREAM, "limit": 0}, IP,
      VALUE % ("0", "limit") + "have value greater than or equal to 1"),
     ("GetLogEvents", {**STREAM, "limit": 10000}, {**STREAM, "limit": 10001}, IP,
@@ -161,6 +176,9 @@ def ask(aws, operation, changes):
         return aws.run_answer(**changes)
     if operation == "RegisterTaskDefinition":
         return aws.define(**{"family": "limits", **changes})
+    if operation in UNSIGNED:
+        form, headers = aws.request(operation, changes)
+        return aws.send(form, {"Content-Type": headers["Content-Type"]})
     return aws.call(operation, changes)
 
 
@@ -174,7 +192,9 @@ def test_limit(idle, operation, good, bad, code, message):
         answer = ask(idle, operation, good)
     except AwsRefusal as refusal:       # of something that does not exist, never of the value
         assert refusal.message in ("The specified log stream does not exist.",
-                                   "The referenced task was not found.")
+                                   "The referenced task was not found.",
+                                   "The ID Token provided is not a valid JWT. (You may see this "
+                                   "error if you sent an Access Token)")
     else:
         assert operation not in ("RunTask", "*") or answer["failures"] == \
             NOT_AVAILABLE["failures"] * good.get("count", 1)

@@ -137,7 +137,7 @@ def test_status_and_conf(cluster):
 
 
 def test_wrong_usage(cluster):
-    for args, words in (((), "usage: sfargate "), (("frobnicate",), "sfargate: 'frobnicate' is no command; there are tasks, show, logs, status, conf, resume\n"),
+    for args, words in (((), "usage: sfargate "), (("frobnicate",), "sfargate: 'frobnicate' is no command; there are tasks, show, logs, status, quota, conf, resume, reap\n"),
                         (("show",), "sfargate: usage: sfargate show JOBID\n"), (("tasks", "1"), "sfargate: usage: sfargate tasks "),
                         (("tasks", "-f"), "sfargate: option '-f' is none of this command's"), (("-s",), "sfargate: option '-s' needs an argument"),
                         *(((c, bad), f"sfargate: '{bad}' is not a job id; give the number squeue shows, such as 12 or 12_3\n")
