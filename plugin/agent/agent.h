@@ -171,7 +171,7 @@ struct agent {
 	struct event *aws_timer, *tick, *flush, *worker_ready, *sigterm, *sigint;
 	struct evconnlistener *listener;
 	bool deaf; /* out of descriptors: the tick listens again */
-	char instance[9];
+	char instance[STORE_INSTANCE_MAX];
 	struct slurm_cluster cluster;
 	bool cluster_known;
 	bool cluster_flying;

@@ -261,18 +261,18 @@ int store_put_text(struct store *s, const char *name, const char *value, struct 
 	return rc;
 }
 
-static int find_instance(struct store *s, const char *want, char instance[9], struct sf_error *err)
+static int find_instance(struct store *s, const char *want, char instance[STORE_INSTANCE_MAX], struct sf_error *err)
 {
 	unsigned char raw[4];
 
-	if (want && strlen(want) > 8)
-		return sf_err(err, "Instance '%s' is longer than 8 characters", want);
-	if (store_text(s, "instance", instance, 9, err) != 0)
+	if (want && strlen(want) >= STORE_INSTANCE_MAX)
+		return sf_err(err, "Instance '%s' is longer than %d characters", want, STORE_INSTANCE_MAX - 1);
+	if (store_text(s, "instance", instance, STORE_INSTANCE_MAX, err) != 0)
 		return -1;
 	if (want ? strcmp(want, instance) == 0 : instance[0] != '\0')
 		return 0;
 	if (want)
-		sf_copy(instance, 9, want);
+		sf_copy(instance, STORE_INSTANCE_MAX, want);
 	else if (sf_random(raw, sizeof(raw)) == 0)
 		sf_hex(raw, sizeof(raw), instance);
 	else
@@ -280,7 +280,7 @@ static int find_instance(struct store *s, const char *want, char instance[9], st
 	return store_put_text(s, "instance", instance, err);
 }
 
-int store_open(const char *dir, const char *want, char instance[9], struct store **out, struct sf_error *err)
+int store_open(const char *dir, const char *want, char instance[STORE_INSTANCE_MAX], struct store **out, struct sf_error *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
 

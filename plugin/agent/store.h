@@ -85,13 +85,15 @@ struct job_row {
 	int64_t alerted; /* AlertTopic has been told of this start, or was to be */
 };
 
+#define STORE_INSTANCE_MAX 33 /* as long as fargate.conf lets Instance= be */
+
 struct store;
 
 /*
  * Open or create DIR/jobs.db (0600, WAL, synchronous=FULL); DIR is created 0700 when absent. Takes an exclusive lock so that
- * two agents never share it. `instance` (9 bytes) gets the 8 hex digits made with the database, or `want` when not NULL.
+ * two agents never share it. `instance` gets the 8 hex digits made with the database, or `want` when not NULL.
  */
-int store_open(const char *dir, const char *want, char instance[9], struct store **out, struct sf_error *err);
+int store_open(const char *dir, const char *want, char instance[STORE_INSTANCE_MAX], struct store **out, struct sf_error *err);
 void store_close(struct store *s);
 
 /* A text of the agent's own under a name; "" when there is none. Written at once, or with the open transaction. */

@@ -389,7 +389,7 @@ END_TEST
 
 START_TEST(the_instance_stays)
 {
-	char instance[9];
+	char instance[STORE_INSTANCE_MAX];
 
 	world_start();
 	sf_copy(instance, sizeof(instance), world.instance);
