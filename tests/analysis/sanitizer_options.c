@@ -13,6 +13,11 @@ const char *__asan_default_options(void)
 #ifdef SF_SLURM_PROGRAM
 		/* Slurm's programs never free much of what they allocate; the runtime stands behind this library. */
 		"detect_leaks=0:verify_asan_link_order=0:"
+		/*
+		 * slurmd has threads and forks: a child that was made while one of them stored a new stack waits for ASan's
+		 * lock for ever, before it becomes slurmstepd. Stacks of one frame are soon all known.
+		 */
+		"malloc_context_size=1:"
 #endif
 		/* UBSan's trap is SIGILL. Slurm's libraries define some names twice. */
 		"handle_sigill=1:detect_odr_violation=0:log_exe_name=1:log_path=" SF_SANITIZER_REPORTS "/asan";
