@@ -18,15 +18,14 @@ def quota(cluster):
     return row
 
 
-def set_limit(cluster, vcpu, refresh=1):
-    """The limit at AWS, and until the agent knows it (it then asks each `refresh` seconds)."""
+def set_limit(cluster, vcpu):
+    """The limit at AWS, and until the agent knows it (it then asks each second)."""
     cluster.control("PUT", "quotas", {"L-3032A538": {"limit": vcpu, "others": 0}})
-    # the changed file has the agent read it at once
     path = os.path.join(cluster.root, "etc", "fargate.conf")
     with open(path, encoding="utf-8") as f:
         text = f.read()
     with open(path, "w", encoding="utf-8") as f:
-        f.write(f"QuotaRefresh={refresh}\n" + text)
+        f.write("QuotaRefresh=1\n" + text)
     wait_for(lambda: quota(cluster).get("limit") == 4 * vcpu, 60, lambda: f"the limit {vcpu}: {quota(cluster)}", step=0.3)
 
 
