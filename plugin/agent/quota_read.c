@@ -95,7 +95,7 @@ static void on_limit(void *arg, const struct aws_reply *reply)
 	pool->limit_flying = false;
 	/* No value of the account's own: AWS's default is its limit. */
 	if (!reply->ok && reply->op == AWS_OP_GET_SERVICE_QUOTA && reply->code &&
-	    strcmp(reply->code, "NoSuchResourceException") == 0) {
+	    sf_code_of(reply->code) == SF_CODE_ABSENT) {
 		ask_limit(pool, AWS_OP_GET_DEFAULT_QUOTA);
 	} else if (!reply->ok) {
 		reply_class(pool->agent, reply, true, text);
